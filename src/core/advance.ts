@@ -1,0 +1,100 @@
+import { NOTHING } from './change.ts';
+import type { Change, Effect, Plan } from './change.ts';
+import { endJob } from './decide.ts';
+import { isJobEnded } from './lifecycle.ts';
+import { STEPS } from './model.ts';
+import type { JobId, Millis, Step, Task } from './model.ts';
+import type { JobRecord, State } from './state.ts';
+
+/**
+ * What follows for a job from the state it is in, whatever event brought it there: that its products are to be found,
+ * that a period's next step can begin, that it has failed, or that its results can be staged. Because only the state
+ * counts, a scheduler that starts again finds the same consequences.
+ */
+export function advance(state: State, jobId: JobId, at: Millis): Plan {
+  const record = state.jobs.get(jobId);
+  if (!record || isJobEnded(record.state)) return NOTHING;
+  const failed = STEPS.find((step) => isBeyondTolerance(record, step));
+  if (failed) return endJob(record, { to: 'failed', message: failureMessage(record, failed) }, at);
+
+  const changes: Change[] = [];
+  const effects: Effect[] = [];
+  if (record.state === 'accepted' && record.nextTask > 0) {
+    changes.push({ type: 'moveJob', jobId, to: 'running', at });
+  }
+  if (!record.splitEnded && !record.requested.has('split')) {
+    changes.push({ type: 'request', jobId, what: 'split' });
+    effects.push({ type: 'split', job: record.job });
+  }
+  const tasks = tasksOfDuePeriods(record);
+  if (record.due.size > 0) {
+    changes.push({ type: 'settlePeriods', jobId, periods: [...record.due] });
+  }
+  if (tasks.length > 0) changes.push({ type: 'addTasks', jobId, tasks, at });
+
+  const isDone = record.splitEnded && record.tasks.size === 0 && tasks.length === 0;
+  if (isDone && record.nextTask === 0) {
+    return endJob(record, { to: 'failed', message: 'No products were found for the request.' }, at);
+  }
+  if (isDone && !record.requested.has('stage')) {
+    changes.push({ type: 'request', jobId, what: 'stage' });
+    effects.push({ type: 'stage', job: record.job });
+  }
+  return { changes, effects };
+}
+
+/** The next step's tasks of every period whose present step has no open task left. */
+function tasksOfDuePeriods(record: JobRecord): Task[] {
+  const tasks: Task[] = [];
+  for (const index of record.due) {
+    const isSplit = record.splitEnded || index < record.splitUpTo;
+    if (!isSplit || record.periods[index]!.open > 0) continue;
+    for (const next of nextTasks(record, index)) {
+      const { step, partition } = next;
+      const { from, to } = record.job.periods[index]!;
+      tasks.push({
+        jobId: record.job.id,
+        number: record.nextTask + tasks.length,
+        step,
+        key: partition === undefined ? `${from}:${to}` : `${from}:${to}#${partition}`,
+        ...(partition !== undefined && { partition }),
+        firstPeriod: index,
+        lastPeriod: index,
+      });
+    }
+  }
+  return tasks;
+}
+
+/** A step without anything to work on is left out, and so is all that would follow. */
+function nextTasks(record: JobRecord, index: number): { step: Step; partition?: number }[] {
+  const { aggregate, format } = record.job.workflow;
+  const { step, productive } = record.periods[index]!;
+  if (step === 'process' && aggregate && productive.process > 0) {
+    return Array.from({ length: aggregate.partitions }, (_, partition) => ({
+      step: 'aggregate',
+      partition,
+    }));
+  }
+  if (step === 'aggregate' && format && productive.aggregate > 0) return [{ step: 'format' }];
+  return [];
+}
+
+/** As long as more products may come, only a job that tolerates nothing can be given up. */
+function isBeyondTolerance(record: JobRecord, step: Step): boolean {
+  const { failed, total } = record.steps[step];
+  const { failurePercent } = record.job.retry;
+  if (failed === 0) return false;
+  const isTotalKnown = step !== 'process' || record.splitEnded;
+  return failurePercent === 0 || (isTotalKnown && failed * 100 > failurePercent * total);
+}
+
+function failureMessage({ steps, losses, job }: JobRecord, step: Step): string {
+  const { failed, total } = steps[step];
+  const first = losses.find((loss) => loss.step === step)!;
+  const tolerated =
+    job.retry.failurePercent === 0 ? '' : `, more than the tolerated ${job.retry.failurePercent} %`;
+  const known =
+    failed === 1 ? '' : ` ${failed} of ${total} tasks of step ${step} failed${tolerated}.`;
+  return `${first.failure.message} (${step} of ${first.key})${known}`;
+}

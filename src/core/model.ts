@@ -1,0 +1,216 @@
+/**
+ * The words of the core, one per thing (see docs/architecture.md). Plain data, no behaviour:
+ * everything here can be written to a store, sent to a node or shown to an operator as it is.
+ */
+
+export type JobId = string;
+/** `<jobId>.<task number>` */
+export type TaskId = string;
+/** `<jobId>.<task number>.<attempt number>`; also the idempotency key of a launch. */
+export type AttemptId = string;
+export type EngineId = string;
+export type NodeId = string;
+export type OfferId = string;
+/** Milliseconds since 1970-01-01T00:00:00Z. */
+export type Millis = number;
+/** A calendar day in UTC, `yyyy-MM-dd`. */
+export type Day = string;
+
+export interface Resources {
+  readonly cpus: number;
+  readonly memoryMb: number;
+}
+
+/** Both days inclusive. */
+export interface Period {
+  readonly from: Day;
+  readonly to: Day;
+}
+
+/** OGC's words (OGC 18-062r2, 7.11 statusCode). */
+export type JobState = 'accepted' | 'running' | 'successful' | 'failed' | 'dismissed';
+export type TaskState = 'ready' | 'running' | 'finished' | 'failed';
+/** `failed` is the program's fault, `lost` the infrastructure's, `killed` our own wish. */
+export type AttemptState = 'launched' | 'running' | 'finished' | 'failed' | 'lost' | 'killed';
+
+/** The steps of a job's workflow that consist of tasks; staging follows them and has none. */
+export const STEPS = ['process', 'aggregate', 'format'] as const;
+export type Step = (typeof STEPS)[number];
+
+/** What one task of a step may use. */
+export interface StepPlan {
+  readonly resources: Resources;
+  /** An attempt is killed after so many seconds. */
+  readonly wallTimeLimit: number;
+  /** An attempt is killed when it has said nothing on stdout or stderr for so many seconds. */
+  readonly silenceLimit: number;
+}
+
+/**
+ * What a job does to its products.
+ *
+ * - `L2Plus`: every product is processed, then formatted if there is a `format` step.
+ * - `L3`: every product is processed; per period the results are aggregated in `partitions`
+ *   and, if there is a `format` step, put together into one result.
+ */
+export interface Workflow {
+  readonly type: 'L2Plus' | 'L3';
+  readonly process: StepPlan;
+  readonly aggregate?: StepPlan & { readonly processor: string; readonly partitions: number };
+  readonly format?: StepPlan;
+}
+
+export interface RetryPolicy {
+  /** Failed attempts of one task before the task is failed. At least 1. */
+  readonly maxAttempts: number;
+  /** Lost attempts of one task (node gone, runner died) before the task is failed. */
+  readonly maxLosses: number;
+  /** Wait before the second attempt in seconds; doubled for each further one. */
+  readonly delay: number;
+  readonly maxDelay: number;
+  /** A step with at most this percentage of failed tasks still succeeds. */
+  readonly failurePercent: number;
+}
+
+/** The bundle and processor that a job runs. The hash is of the bundle's archive, so it never changes. */
+export interface ProcessorRef {
+  readonly bundle: string;
+  readonly version: string;
+  readonly processor: string;
+  readonly bundleHash: string;
+}
+
+/** Which products a job wants. */
+export interface ProductQuery {
+  readonly dataset: string;
+  /** Days to search; absent for a dataset without dates. */
+  readonly range?: Period;
+  /** Polygon in EPSG:4326, longitude first, as the user gave it. */
+  readonly regionWkt?: string;
+  /** Replaces `${region}` and `${site}` in the dataset's path pattern. */
+  readonly regionName?: string;
+}
+
+/** One accepted Execute request, resolved: nothing that is deployed or configured later changes it. */
+export interface Job {
+  readonly id: JobId;
+  /** `bundle~version~processor` */
+  readonly process: string;
+  readonly title: string;
+  /** On whose behalf it runs; names the staging directory. */
+  readonly user: string;
+  readonly acceptedAt: Millis;
+  readonly processor: ProcessorRef;
+  readonly workflow: Workflow;
+  readonly retry: RetryPolicy;
+  readonly products: ProductQuery;
+  /** L3: what is aggregated together, ordered by start. L2Plus: one period that covers everything, or none. */
+  readonly periods: readonly Period[];
+  /** What the processor's parameters file holds. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly outputFormat?: string;
+  /** The request's inputs as they came in, for the record and for doing it again. */
+  readonly inputs: Readonly<Record<string, string>>;
+  /** The portal's own reference of this job, for its accounting. */
+  readonly reference?: string;
+}
+
+/** One input product of a dataset, found by its path. */
+export interface Product {
+  /** Absolute path or URL. */
+  readonly path: string;
+  /** Indices into the job's periods, both inclusive, to which the product contributes. */
+  readonly firstPeriod: number;
+  readonly lastPeriod: number;
+}
+
+/** One unit of work of a step, as split from the job. The key is the same whenever the job is split again. */
+export interface Task {
+  readonly jobId: JobId;
+  readonly number: number;
+  readonly step: Step;
+  readonly key: string;
+  /** `process`: path of the product. */
+  readonly input?: string;
+  /** `format` after `process`: number of the task whose outputs it formats. */
+  readonly source?: number;
+  /** `aggregate`: which share of the rows, 0-based. */
+  readonly partition?: number;
+  readonly firstPeriod: number;
+  readonly lastPeriod: number;
+}
+
+export interface Attempt {
+  readonly id: AttemptId;
+  readonly jobId: JobId;
+  readonly task: number;
+  readonly number: number;
+  readonly engine: EngineId;
+  readonly node: NodeId;
+  readonly launchedAt: Millis;
+}
+
+/** Free resources on a node, now, until they are used, declined or rescinded. */
+export interface Offer {
+  readonly id: OfferId;
+  readonly engine: EngineId;
+  readonly node: NodeId;
+  readonly resources: Resources;
+}
+
+export interface OutputFile {
+  /** Relative to the task's result directory. */
+  readonly path: string;
+  /** The processor's symbolic name for it, if it gave one. */
+  readonly name?: string;
+  readonly size: number;
+  readonly sha256?: string;
+}
+
+/** What an attempt cost. A figure that could not be measured is absent, never zero. */
+export interface Usage {
+  readonly wallMs: number;
+  readonly cpuUserMs?: number;
+  readonly cpuSystemMs?: number;
+  readonly peakMemoryBytes?: number;
+  readonly readBytes?: number;
+  readonly writtenBytes?: number;
+  /** Where each figure comes from, e.g. `{ cpu: 'proc-stat-children', memory: 'proc-status-poll' }`. */
+  readonly sources: Readonly<Record<string, string>>;
+}
+
+export type FailureKind =
+  | 'input'
+  | 'processor'
+  | 'output'
+  | 'timeout'
+  | 'memory'
+  | 'disk'
+  | 'deployment'
+  | 'engine';
+
+/** Why something failed, in words for the person who has to act on it. */
+export interface Failure {
+  readonly kind: FailureKind;
+  readonly message: string;
+}
+
+/** What the runner says about an attempt that has ended. */
+export interface AttemptResult {
+  readonly startedAt?: Millis;
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly outputs?: readonly OutputFile[];
+  readonly usage?: Usage;
+  readonly failure?: Failure;
+}
+
+/** One file or document that a job leaves to its user. */
+export interface JobResult {
+  /** Relative to the job's staging directory. */
+  readonly path: string;
+  readonly type: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly role: 'product' | 'quicklook' | 'metadata';
+}

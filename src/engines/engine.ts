@@ -1,0 +1,63 @@
+import type {
+  AttemptId,
+  AttemptResult,
+  AttemptState,
+  EngineId,
+  NodeId,
+  Offer,
+  OfferId,
+  Resources,
+} from '../core/model.ts';
+import type { Assignment } from '../runner/assignment.ts';
+
+/** What an engine tells. Repeated and reordered news is harmless. */
+export type EngineEvent =
+  | {
+      readonly type: 'nodeUp';
+      readonly engine: EngineId;
+      readonly node: NodeId;
+      readonly resources: Resources;
+    }
+  | { readonly type: 'nodeDown'; readonly engine: EngineId; readonly node: NodeId }
+  | { readonly type: 'offered'; readonly offers: readonly Offer[] }
+  | { readonly type: 'rescinded'; readonly engine: EngineId; readonly offerIds: readonly OfferId[] }
+  | {
+      readonly type: 'attemptMoved';
+      readonly engine: EngineId;
+      readonly attemptId: AttemptId;
+      readonly to: AttemptState;
+      readonly result?: AttemptResult;
+    };
+
+export interface AttemptNews {
+  readonly state: AttemptState;
+  readonly result?: AttemptResult;
+}
+
+/** Attempts for one node, and the offers of that node that they use up. */
+export interface Launch {
+  readonly node: NodeId;
+  readonly offerIds: readonly OfferId[];
+  readonly attempts: readonly { readonly resources: Resources; readonly assignment: Assignment }[];
+}
+
+/**
+ * A resource manager that runs attempts: local, Mesos, YARN, Slurm, Kubernetes.
+ *
+ * An adapter speaks its own system's words inside and only ours here. It keeps no state that `reconcile` could not
+ * rebuild. Every adapter passes `contract.ts`.
+ */
+export interface Engine {
+  readonly id: EngineId;
+  /** Tells everything that happens to `emit` until `signal` aborts; resolves after a clean end. */
+  run(emit: (event: EngineEvent) => void, signal: AbortSignal): Promise<void>;
+  /**
+   * Starts attempts. What the offers hold beyond them comes back as a new offer. The attempt's id is the
+   * idempotency key: launching it twice runs it once. An offer that is gone makes its attempts `lost`.
+   */
+  launch(launch: Launch): Promise<void>;
+  /** Asks for the end of an attempt with all its processes. Unknown or ended attempts are not an error. */
+  kill(attemptId: AttemptId): Promise<void>;
+  /** The engine's view of these attempts; an attempt that it does not know is `lost`. */
+  reconcile(attemptIds: readonly AttemptId[]): Promise<ReadonlyMap<AttemptId, AttemptNews>>;
+}

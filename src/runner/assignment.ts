@@ -1,0 +1,50 @@
+import type { Step } from '../core/model.ts';
+
+/**
+ * Everything that a runner needs to know to make one attempt, and nothing else: it travels to the node as JSON.
+ * All paths are absolute and valid on the node.
+ */
+export interface Assignment {
+  readonly attemptId: string;
+  readonly bundle: {
+    readonly name: string;
+    readonly version: string;
+    /** SHA-256 of the archive, lower-case hexadecimal; the key of the node's cache. */
+    readonly hash: string;
+    /** The bundle as one zip file. */
+    readonly archive: string;
+  };
+  /** Name of the processor or aggregator whose executable is called. */
+  readonly processor: string;
+  readonly step: Step;
+  /**
+   * The product to process. Steps that take several inputs get a file that lists them, one path a line.
+   */
+  readonly input: string;
+  /** Lines of the parameters file. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly directories: {
+    /** Unpacked bundles, shared by all attempts of the node. */
+    readonly cache: string;
+    /** Made fresh for this attempt and removed after it. */
+    readonly scratch: string;
+    /** Of the task: appears once, by an atomic rename, with the outputs of its first successful attempt. */
+    readonly result: string;
+    /** Prefix of the attempt's log files; `.out` and `.err` are appended. */
+    readonly log: string;
+  };
+  readonly limits: {
+    /** Seconds. */
+    readonly wallTime: number;
+    /** Seconds without a line on stdout or stderr. */
+    readonly silence: number;
+    /** Resident memory of all the attempt's processes together. */
+    readonly memoryMb: number;
+    /** Bytes on stdout and stderr together. */
+    readonly outputBytes: number;
+  };
+  /** `bubblewrap`: the attempt can write only below its scratch directory. */
+  readonly isolation: 'none' | 'bubblewrap';
+  /** Whether the outputs' SHA-256 is wanted: only for what a job leaves to its user. */
+  readonly checksum: boolean;
+}

@@ -1,0 +1,152 @@
+import type { Logger } from 'pino';
+
+import type { Effect } from '../core/change.ts';
+import type {
+  Attempt,
+  Failure,
+  FailureKind,
+  Job,
+  JobId,
+  JobResult,
+  JobState,
+  Product,
+  Resources,
+  Task,
+} from '../core/model.ts';
+import type { Engine, Launch } from '../engines/engine.ts';
+import { PushbroomError, messageOf } from '../errors.ts';
+import type { Assignment } from '../runner/assignment.ts';
+import type { Store } from '../store/store.ts';
+import type { Inbox } from './inbox.ts';
+
+/** What the scheduler has done by others. */
+export interface Surroundings {
+  readonly logger: Logger;
+  /** The products of a job in batches, ordered by their first period, the same each time it is asked. */
+  findProducts(job: Job, signal: AbortSignal): AsyncIterable<readonly Product[]>;
+  /** What an engine has to know to make an attempt. Rejects when the task's inputs cannot be named. */
+  assign(job: Job, task: Task, attempt: Attempt, resources: Resources): Promise<Assignment>;
+  /** Puts a job's results where its user finds them. Doing it twice gives the same. */
+  stage(job: Job): Promise<readonly JobResult[]>;
+  /** Removes what a job that has ended no longer needs. */
+  clean(job: Job, state: JobState): Promise<void>;
+}
+
+interface PerformerOptions extends Surroundings {
+  readonly store: Store;
+  readonly engines: readonly Engine[];
+  readonly inbox: Inbox;
+}
+
+/** Carries out effects. None of them is waited for; a failed one comes back as an event. */
+export function createPerformer(options: PerformerOptions) {
+  const { inbox, logger } = options;
+  const engines = new Map(options.engines.map((engine) => [engine.id, engine]));
+  const stop = new AbortController();
+  /** Splits and stagings under way, which a state read back would ask for again. */
+  const busy = new Set<string>();
+
+  const once = (key: string, work: () => Promise<void>): void => {
+    if (busy.has(key)) return;
+    busy.add(key);
+    work()
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) logger.error({ err: error, key }, 'an effect failed');
+      })
+      .finally(() => busy.delete(key));
+  };
+
+  function performOne(effect: Effect): void {
+    switch (effect.type) {
+      case 'split':
+        return once(`split ${effect.job.id}`, () => split(options, effect.job, stop.signal));
+      case 'stage':
+        return once(`stage ${effect.job.id}`, () => stage(options, effect.job));
+      case 'clean':
+        return once(`clean ${effect.job.id}`, () => options.clean(effect.job, effect.state));
+      case 'launch':
+        void launch(options, engines.get(effect.engine), effect);
+        return undefined;
+      case 'kill':
+        engines
+          .get(effect.engine)
+          ?.kill(effect.attemptId)
+          .catch((error: unknown) =>
+            logger.warn({ err: error, attempt: effect.attemptId }, 'kill failed'),
+          );
+        return undefined;
+    }
+  }
+
+  const perform = (effects: readonly Effect[]): void => {
+    if (!stop.signal.aborted) for (const effect of effects) performOne(effect);
+  };
+  return Object.assign(perform, { stop: () => stop.abort() });
+}
+
+const failureOf = (error: unknown, kind: FailureKind): Failure => ({
+  kind: error instanceof PushbroomError && error.code === 'STORAGE_FULL' ? 'disk' : kind,
+  message: messageOf(error),
+});
+
+/** Products become tasks batch by batch; the next one is looked for when the last is stored. */
+async function split(
+  { inbox, store, findProducts }: PerformerOptions,
+  job: Job,
+  signal: AbortSignal,
+): Promise<void> {
+  const jobId: JobId = job.id;
+  try {
+    // After a restart, the products that are tasks already are found again and passed over.
+    const known = await store.productKeys(jobId);
+    for await (const batch of findProducts(job, signal)) {
+      const products = known.size > 0 ? batch.filter(({ path }) => !known.has(path)) : batch;
+      await inbox.tell({ type: 'productsFound', jobId, products });
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    await inbox.tell({ type: 'splitEnded', jobId, failure: failureOf(error, 'input') });
+    return;
+  }
+  if (!signal.aborted) await inbox.tell({ type: 'splitEnded', jobId });
+}
+
+async function stage(options: PerformerOptions, job: Job): Promise<void> {
+  try {
+    const results = await options.stage(job);
+    await options.inbox.tell({ type: 'staged', jobId: job.id, results });
+  } catch (error) {
+    const failure = failureOf(error, 'disk');
+    await options.inbox.tell({ type: 'stagingFailed', jobId: job.id, failure });
+  }
+}
+
+async function launch(
+  { inbox, assign }: PerformerOptions,
+  engine: Engine | undefined,
+  effect: Extract<Effect, { type: 'launch' }>,
+): Promise<void> {
+  const attempts: Launch['attempts'][number][] = [];
+  const lose = (attempt: Attempt, error: unknown) =>
+    inbox.tell({
+      type: 'attemptMoved',
+      engine: attempt.engine,
+      attemptId: attempt.id,
+      to: 'lost',
+      result: { failure: failureOf(error, 'engine') },
+    });
+  for (const { job, task, attempt, resources } of effect.attempts) {
+    try {
+      attempts.push({ resources, assignment: await assign(job, task, attempt, resources) });
+    } catch (error) {
+      void lose(attempt, error);
+    }
+  }
+  try {
+    if (!engine) throw new Error(`engine '${effect.engine}' is not configured`);
+    // Also without attempts: the offers go back to the engine this way.
+    await engine.launch({ node: effect.node, offerIds: effect.offerIds, attempts });
+  } catch (error) {
+    for (const { attempt } of effect.attempts) void lose(attempt, error);
+  }
+}

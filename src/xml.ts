@@ -1,0 +1,139 @@
+import { SaxesParser } from 'saxes';
+
+/** An element with its namespace resolved. Comments and processing instructions are left out. */
+export interface XmlElement {
+  /** Namespace URI, empty for none. */
+  readonly namespace: string;
+  /** Name without prefix. */
+  readonly name: string;
+  /** By name without prefix; attributes of different namespaces with one name are not told apart. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly children: readonly XmlElement[];
+  /** Its own text and that of its descendants, in document order. */
+  readonly text: string;
+}
+
+export interface XmlLimits {
+  /** Characters of the document. */
+  readonly size: number;
+  /** Nesting of elements. */
+  readonly depth: number;
+  /** Number of elements. */
+  readonly elements: number;
+}
+
+const DEFAULT_LIMITS: XmlLimits = { size: 4 * 1024 * 1024, depth: 64, elements: 100_000 };
+
+type Building = Omit<XmlElement, 'children'> & { children: XmlElement[]; text: string };
+
+/**
+ * Reads an XML document into a tree. Document type declarations are refused, so there are no entities but XML's own
+ * five and nothing is ever fetched.
+ *
+ * @throws Error with line and column in its message
+ */
+export function parseXml(document: string, limits: XmlLimits = DEFAULT_LIMITS): XmlElement {
+  if (document.length > limits.size) {
+    throw new Error(`the document is longer than ${limits.size} characters`);
+  }
+  const parser = new SaxesParser({ xmlns: true, position: true });
+  const open: Building[] = [];
+  let root: Building | undefined;
+  let count = 0;
+  const fail = (message: string): never => {
+    throw new Error(`line ${parser.line}, column ${parser.columnIndex + 1}: ${message}`);
+  };
+  parser.on('error', (error) => {
+    throw new Error(error.message.replace(/^(\d+):(\d+): /, 'line $1, column $2: '));
+  });
+  parser.on('doctype', () => fail('a document type declaration is not allowed'));
+  parser.on('opentag', (tag) => {
+    if (open.length >= limits.depth) fail(`elements are nested deeper than ${limits.depth}`);
+    if (++count > limits.elements) fail(`the document has more than ${limits.elements} elements`);
+    const attributes: Record<string, string> = {};
+    for (const { prefix, local, value } of Object.values(tag.attributes)) {
+      if (prefix !== 'xmlns' && local !== 'xmlns') attributes[local] = value;
+    }
+    const element: Building = {
+      namespace: tag.uri,
+      name: tag.local,
+      attributes,
+      children: [],
+      text: '',
+    };
+    open.at(-1)?.children.push(element);
+    root ??= element;
+    open.push(element);
+  });
+  const append = (text: string) => {
+    const element = open.at(-1);
+    if (element) element.text += text;
+  };
+  parser.on('text', append);
+  parser.on('cdata', append);
+  parser.on('closetag', () => {
+    const closed = open.pop();
+    if (closed) append(closed.text);
+  });
+  parser.write(document).close();
+  return root ?? fail('the document has no element');
+}
+
+/** The first child element of that name, in whatever namespace. */
+export const child = (element: XmlElement, name: string): XmlElement | undefined =>
+  element.children.find((candidate) => candidate.name === name);
+
+export const children = (element: XmlElement, name: string): readonly XmlElement[] =>
+  element.children.filter((candidate) => candidate.name === name);
+
+/** The trimmed text of the first child element of that name; `undefined` if there is none or it is blank. */
+export const childText = (element: XmlElement, name: string): string | undefined =>
+  child(element, name)?.text.trim() || undefined;
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&apos;',
+};
+
+// Characters that XML 1.0 cannot carry even escaped (section 2.2): a processor's message may hold them.
+// eslint-disable-next-line no-control-regex
+const FORBIDDEN =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+/** Makes a text safe for element content and attribute values. */
+export const escapeXml = (text: string): string =>
+  text.replaceAll(FORBIDDEN, '\ufffd').replaceAll(/[&<>"']/g, (character) => ESCAPES[character]!);
+
+/** A piece of serialised XML, to tell it from text that is still to be escaped. */
+export interface Xml {
+  readonly xml: string;
+}
+
+type Content = Xml | string | number | undefined | readonly Content[];
+
+const serialise = (content: Content): string => {
+  if (content === undefined) return '';
+  if (typeof content === 'string') return escapeXml(content);
+  if (typeof content === 'number') return String(content);
+  return 'xml' in content ? content.xml : content.map(serialise).join('');
+};
+
+/** Writes one element. Attributes that are `undefined` are left out, and so is content. */
+export function element(
+  name: string,
+  attributes: Readonly<Record<string, string | number | undefined>> = {},
+  ...content: Content[]
+): Xml {
+  const written = Object.entries(attributes)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => ` ${key}="${escapeXml(String(value))}"`)
+    .join('');
+  const inner = serialise(content);
+  return { xml: inner === '' ? `<${name}${written}/>` : `<${name}${written}>${inner}</${name}>` };
+}
+
+export const xmlDocument = (root: Xml): string =>
+  `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n${root.xml}\n`;
