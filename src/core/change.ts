@@ -16,7 +16,6 @@ import type {
   OutputFile,
   Product,
   Resources,
-  Step,
   Task,
 } from './model.ts';
 

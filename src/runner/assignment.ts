@@ -14,8 +14,12 @@ export interface Assignment {
     /** The bundle as one zip file. */
     readonly archive: string;
   };
-  /** Name of the processor or aggregator whose executable is called. */
-  readonly processor: string;
+  /** Programs of this step, relative to the unpacked bundle (specification D.6). */
+  readonly executables: {
+    readonly main: string;
+    readonly prepare?: string;
+    readonly finalize?: string;
+  };
   readonly step: Step;
   /**
    * The product to process. Steps that take several inputs get a file that lists them, one path a line.

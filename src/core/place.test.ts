@@ -1,0 +1,181 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import { L2, aJob, l3, periods, stepPlan } from '../../test/fixtures/jobs.ts';
+import { apply } from './apply.ts';
+import type { Effect } from './change.ts';
+import type { Job, Resources } from './model.ts';
+import { place } from './place.ts';
+import { createState } from './state.ts';
+import type { State } from './state.ts';
+
+type Launch = Extract<Effect, { type: 'launch' }>;
+
+const resources = fc.record({
+  cpus: fc.integer({ min: 1, max: 4 }),
+  memoryMb: fc.integer({ min: 1, max: 8 }).map((parts) => parts * 256),
+});
+
+const situation = fc.record({
+  jobs: fc.array(fc.record({ needs: resources, tasks: fc.integer({ min: 0, max: 6 }) }), {
+    maxLength: 4,
+  }),
+  offers: fc.array(fc.record({ node: fc.integer({ min: 0, max: 3 }), resources }), {
+    maxLength: 8,
+  }),
+});
+
+function build({
+  jobs,
+  offers,
+}: typeof situation extends fc.Arbitrary<infer S> ? S : never): State {
+  const state = createState();
+  jobs.forEach(({ needs, tasks }, index) => {
+    const job = aJob({
+      id: `job-${index}`,
+      workflow: { ...L2, process: stepPlan({ resources: needs }) },
+    });
+    addTasks(state, job, tasks);
+  });
+  offers.forEach(({ node, resources: offered }, index) => {
+    const key = `node-${node}`;
+    const known = state.nodes.get(`e/${key}`)?.offers ?? [];
+    const offer = { id: `offer-${index}`, engine: 'e', node: key, resources: offered };
+    apply(state, [{ type: 'setNode', engine: 'e', node: key, offers: [...known, offer] }]);
+  });
+  return state;
+}
+
+function addTasks(state: State, job: Job, count: number): void {
+  const tasks = Array.from({ length: count }, (_, number) => ({
+    jobId: job.id,
+    number,
+    step: 'process' as const,
+    key: `${number}`,
+    firstPeriod: 0,
+    lastPeriod: 0,
+  }));
+  apply(state, [{ type: 'addJob', job }]);
+  if (count > 0) apply(state, [{ type: 'addTasks', jobId: job.id, tasks, at: 0 }]);
+}
+
+const launches = (effects: readonly Effect[]): Launch[] =>
+  effects.filter((effect): effect is Launch => effect.type === 'launch');
+
+/** What is left of each node's offers, counted here and not by the code under test. */
+function leftOver(state: State, launched: readonly Launch[]): Map<string, Resources> {
+  const left = new Map<string, Resources>();
+  for (const { node, offers } of state.nodes.values()) {
+    const used = launched
+      .filter((launch) => launch.node === node)
+      .flatMap(({ attempts }) => attempts);
+    const total = (key: keyof Resources) =>
+      offers.map((offer) => offer.resources[key]).reduce((a, b) => a + b, 0) -
+      used.map((attempt) => attempt.resources[key]).reduce((a, b) => a + b, 0);
+    left.set(node, { cpus: total('cpus'), memoryMb: total('memoryMb') });
+  }
+  return left;
+}
+
+describe('place', () => {
+  test('never exceeds an offer', () => {
+    fc.assert(
+      fc.property(situation, (generated) => {
+        const state = build(generated);
+        for (const { cpus, memoryMb } of leftOver(
+          state,
+          launches(place(state, 0).effects),
+        ).values()) {
+          expect(cpus).toBeGreaterThanOrEqual(0);
+          expect(memoryMb).toBeGreaterThanOrEqual(0);
+        }
+      }),
+    );
+  });
+
+  test('leaves nothing waiting that would fit', () => {
+    let waited = 0;
+    fc.assert(
+      fc.property(situation, (generated) => {
+        const state = build(generated);
+        const launched = launches(place(state, 0).effects);
+        const left = [...leftOver(state, launched).values()];
+        generated.jobs.forEach(({ needs, tasks }, index) => {
+          const placed = launched
+            .flatMap(({ attempts }) => attempts)
+            .filter(({ job }) => job.id === `job-${index}`).length;
+          expect(placed).toBeLessThanOrEqual(tasks);
+          if (placed === tasks) return;
+          waited += 1;
+          expect(
+            left.some(({ cpus, memoryMb }) => cpus >= needs.cpus && memoryMb >= needs.memoryMb),
+          ).toBe(false);
+        });
+      }),
+    );
+    expect(waited).toBeGreaterThan(10);
+  });
+
+  test('uses up each offer once and can be applied', () => {
+    fc.assert(
+      fc.property(situation, (generated) => {
+        const state = build(generated);
+        const { changes, effects } = place(state, 0);
+        const ids = launches(effects).flatMap(({ offerIds }) => offerIds);
+        expect(new Set(ids).size).toBe(ids.length);
+        apply(state, changes);
+        expect(place(state, 0).effects).toEqual([]);
+      }),
+    );
+  });
+
+  test('shares a node evenly between jobs that ask for the same', () => {
+    const state = createState();
+    for (const id of ['a', 'b', 'c']) addTasks(state, aJob({ id }), 10);
+    const offer = { id: 'o', engine: 'e', node: 'n', resources: { cpus: 6, memoryMb: 9999 } };
+    apply(state, [{ type: 'setNode', engine: 'e', node: 'n', offers: [offer] }]);
+    const [launch] = launches(place(state, 0).effects);
+    const byJob = Map.groupBy(launch!.attempts, ({ job }) => job.id);
+    expect([...byJob.values()].map((attempts) => attempts.length)).toEqual([2, 2, 2]);
+  });
+
+  test('gives the free processor to the job that uses fewer, and to the older one among equals', () => {
+    const state = createState();
+    addTasks(state, aJob({ id: 'young', acceptedAt: 2 }), 5);
+    addTasks(state, aJob({ id: 'old', acceptedAt: 1 }), 5);
+    const offer = (id: string) => ({
+      id,
+      engine: 'e',
+      node: 'n',
+      resources: { cpus: 1, memoryMb: 9999 },
+    });
+    const placed: string[] = [];
+    for (const id of ['1', '2', '3']) {
+      apply(state, [{ type: 'setNode', engine: 'e', node: 'n', offers: [offer(id)] }]);
+      const { changes, effects } = place(state, 0);
+      placed.push(launches(effects)[0]!.attempts[0]!.job.id);
+      apply(state, changes);
+    }
+    expect(placed).toEqual(['old', 'young', 'old']);
+  });
+
+  test('prefers later steps of a job', () => {
+    const state = createState();
+    const job = aJob({ workflow: l3(2), periods: periods(1) });
+    addTasks(state, job, 2);
+    const aggregate = {
+      jobId: job.id,
+      number: 2,
+      step: 'aggregate',
+      key: 'a',
+      firstPeriod: 0,
+      lastPeriod: 0,
+    } as const;
+    apply(state, [{ type: 'addTasks', jobId: job.id, tasks: [aggregate], at: 0 }]);
+    const offer = { id: 'o', engine: 'e', node: 'n', resources: { cpus: 1, memoryMb: 9999 } };
+    apply(state, [{ type: 'setNode', engine: 'e', node: 'n', offers: [offer] }]);
+    expect(launches(place(state, 0).effects)[0]!.attempts.map(({ task }) => task.step)).toEqual([
+      'aggregate',
+    ]);
+  });
+});

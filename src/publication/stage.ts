@@ -1,0 +1,128 @@
+import { copyFile, link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { STEPS } from '../core/model.ts';
+import type { Job, JobResult, OutputFile, TaskState } from '../core/model.ts';
+import { PushbroomError } from '../errors.ts';
+import { isLastStep } from '../jobs/assign.ts';
+import type { Layout } from '../layout.ts';
+import { sha256 } from '../runner/result.ts';
+import type { Store, TaskView } from '../store/store.ts';
+import { METADATA_SUFFIX, mediaType } from './media-type.ts';
+import { metadataDocument } from './metadata.ts';
+import type { Publisher } from './metadata.ts';
+
+/** Checksums of a job's results, to be checked with `sha256sum -c`. */
+export const CHECKSUMS = 'SHA256SUMS';
+
+const PAGE = 500;
+const IMAGES = new Set(['image/png', 'image/jpeg']);
+
+export interface StageOptions {
+  readonly store: Store;
+  readonly layout: Layout;
+  readonly publisher: Publisher;
+  readonly now: () => number;
+}
+
+/**
+ * Puts a job's results where its user finds them: products and quicklooks, their checksums and the metadata document,
+ * all together by one rename, so nobody ever sees a part of them. Doing it again gives the same.
+ */
+export function createStager({ store, layout, publisher, now }: StageOptions) {
+  return async (job: Job): Promise<readonly JobResult[]> => {
+    const partial = layout.unstaged(job.id);
+    const target = layout.staged(job);
+    await rm(partial, { recursive: true, force: true });
+    await mkdir(partial, { recursive: true });
+    const results: JobResult[] = [];
+    for await (const { task, outputs = [] } of lastTasks(store, job)) {
+      for (const output of outputs) {
+        const from = join(layout.result(job.id, task.number), output.path);
+        results.push(await stageFile(from, join(partial, output.path), output));
+      }
+    }
+    results.sort((a, b) => (a.path < b.path ? -1 : 1));
+    results.push(await stageMetadata(job, results, partial));
+    await writeFile(join(partial, CHECKSUMS), results.map(checksumLine).join(''));
+    await sync(partial);
+    await mkdir(dirname(target), { recursive: true });
+    // What an earlier staging left, whose end was not stored.
+    await rm(target, { recursive: true, force: true });
+    await rename(partial, target);
+    await sync(dirname(target));
+    return results;
+  };
+
+  async function stageMetadata(job: Job, results: readonly JobResult[], directory: string) {
+    const path = `${fileName(job.title)}${METADATA_SUFFIX}`;
+    const text = metadataDocument({ job, results, publisher, finishedAt: now() });
+    await writeFile(join(directory, path), text);
+    const sum = await sha256(join(directory, path));
+    const size = Buffer.byteLength(text);
+    return { path, type: mediaType(path), size, sha256: sum, role: 'metadata' } as const;
+  }
+}
+
+/** The finished tasks whose outputs are results, page by page. */
+async function* lastTasks(store: Store, job: Job): AsyncGenerator<TaskView> {
+  const step = STEPS.find((candidate) => isLastStep(job, candidate))!;
+  const states: TaskState[] = ['finished'];
+  for (let after: string | undefined; ;) {
+    const page = await store.tasks(job.id, {
+      states,
+      step,
+      limit: PAGE,
+      ...(after !== undefined && { after }),
+    });
+    yield* page.items;
+    if (page.next === undefined) return;
+    after = page.next;
+  }
+}
+
+async function stageFile(from: string, to: string, output: OutputFile): Promise<JobResult> {
+  const type = mediaType(output.path);
+  try {
+    // A link costs nothing and leaves the committed output in place, should the staging have to be done again.
+    await link(from, to).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EXDEV' || error.code === 'EPERM') return copyFile(from, to);
+      throw error;
+    });
+  } catch (error) {
+    throw stagingError(output.path, error as NodeJS.ErrnoException);
+  }
+  return {
+    path: output.path,
+    type,
+    size: output.size,
+    sha256: output.sha256 ?? (await sha256(to)),
+    role: IMAGES.has(type) ? 'quicklook' : 'product',
+  };
+}
+
+function stagingError(file: string, error: NodeJS.ErrnoException): Error {
+  switch (error.code) {
+    case 'EEXIST':
+      return new Error(`two tasks have left a result of the name '${file}'`, { cause: error });
+    case 'ENOSPC':
+      return new PushbroomError('STORAGE_FULL', `no space is left for '${file}'`, { cause: error });
+    default:
+      return new Error(`${file}: ${error.message}`, { cause: error });
+  }
+}
+
+const checksumLine = ({ sha256: sum, path }: JobResult): string => `${sum}  ${path}\n`;
+
+/** A title as a file name (specification C.9): no slashes, blanks as underscores. */
+export const fileName = (title: string): string =>
+  title
+    .replaceAll(/[/\\]/g, '')
+    .replaceAll(/[^\p{L}\p{N}._+()-]+/gu, '_')
+    .replace(/^[._]+/, '')
+    .slice(0, 150) || 'result';
+
+async function sync(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  await handle.sync().finally(() => handle.close());
+}

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
+
+import type { OutputFile } from '../core/model.ts';
+
+/** Lies beside the outputs in a task's result directory; no product may have its name. */
+export const MANIFEST = '.manifest.json';
+
+/** An output that cannot be taken, in words for the author of the processor. */
+export class OutputError extends Error {}
+
+/**
+ * Checks an announced output: a regular file inside the working directory, whatever way the path is written.
+ *
+ * @returns its real path
+ */
+export async function checkOutput(directory: string, announced: string): Promise<string> {
+  const path = isAbsolute(announced) ? announced : resolve(directory, announced);
+  const name = basename(path);
+  const real = await realpath(path).catch(() => {
+    throw new OutputError(`announced the output '${announced}', which is not there`);
+  });
+  if (!real.startsWith((await realpath(directory)) + sep)) {
+    throw new OutputError(
+      `announced the output '${announced}', which lies outside its working directory`,
+    );
+  }
+  const stat = await lstat(real);
+  if (!stat.isFile()) {
+    throw new OutputError(
+      `announced the output '${announced}', which is not a regular file: pack directories`,
+    );
+  }
+  if (name === MANIFEST || name.startsWith('.')) {
+    throw new OutputError(
+      `announced the output '${announced}': names that begin with a dot are not products`,
+    );
+  }
+  return real;
+}
+
+/** The outputs of the attempt that has won the task, if there is one. */
+export async function committedOutputs(result: string): Promise<OutputFile[] | undefined> {
+  const text = await readFile(join(result, MANIFEST), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as OutputFile[]);
+}
+
+/**
+ * Moves outputs to the task's result directory by one atomic rename. Where another attempt was first, its outputs
+ * stand and are returned: rename(2) never replaces a directory that is not empty.
+ *
+ * @param collected a directory beside the result's that holds the outputs already
+ */
+export async function commitOutputs(
+  collected: string,
+  result: string,
+  outputs: readonly OutputFile[],
+): Promise<readonly OutputFile[]> {
+  await writeFile(join(collected, MANIFEST), JSON.stringify(outputs));
+  await mkdir(dirname(result), { recursive: true });
+  try {
+    await rename(collected, result);
+    return outputs;
+  } catch (error) {
+    const winner = await committedOutputs(result);
+    if (!winner) throw error;
+    return winner;
+  }
+}
+
+/** Brings the announced files together under their own names and describes them. */
+export async function collectOutputs(options: {
+  readonly directory: string;
+  readonly into: string;
+  readonly announced: readonly { readonly path: string; readonly name?: string }[];
+  readonly checksum: boolean;
+}): Promise<OutputFile[]> {
+  const outputs = new Map<string, OutputFile>();
+  await rm(options.into, { recursive: true, force: true });
+  await mkdir(options.into);
+  for (const { path, name } of options.announced) {
+    const file = basename(path);
+    if (outputs.has(file)) throw new OutputError(`announced two outputs of the name '${file}'`);
+    const target = join(options.into, file);
+    await rename(await checkOutput(options.directory, path), target);
+    outputs.set(file, {
+      path: file,
+      ...(name !== undefined && { name }),
+      size: (await lstat(target)).size,
+      ...(options.checksum && { sha256: await sha256(target) }),
+    });
+  }
+  return [...outputs.values()];
+}
+
+export async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

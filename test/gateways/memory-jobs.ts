@@ -1,0 +1,147 @@
+import { jobId } from '../../src/core/ids.ts';
+import { isJobEnded } from '../../src/core/lifecycle.ts';
+import type { Job, JobId } from '../../src/core/model.ts';
+import { PushbroomError } from '../../src/errors.ts';
+import type { ExecuteRequest, Jobs, JobStatus, Process } from '../../src/jobs/jobs.ts';
+
+/** What a test may do to a job: there is no scheduler here, jobs move when they are told to. */
+export type Progress = Partial<
+  Pick<JobStatus, 'state' | 'percent' | 'message' | 'results' | 'startedAt' | 'endedAt'>
+>;
+
+export interface MemoryJobs extends Jobs {
+  move(id: JobId, progress: Progress): void;
+  /** Resolves with the id of the next job that is accepted. */
+  nextAccepted(): Promise<JobId>;
+  /** How many callers wait for the end of a job. */
+  waiting(id: JobId): number;
+}
+
+const ACCEPTED_AT = Date.UTC(2017, 3, 20, 20, 54, 29, 676);
+const NOTHING = { total: 0, finished: 0, failed: 0 };
+
+export function createMemoryJobs(processes: readonly Process[]): MemoryJobs {
+  const jobs = new Map<JobId, JobStatus>();
+  const waiters = new Map<JobId, Set<(status: JobStatus) => void>>();
+  let announce = Promise.withResolvers<JobId>();
+
+  const statusOf = (id: JobId): JobStatus => {
+    const status = jobs.get(id);
+    if (!status) throw new PushbroomError('NO_SUCH_JOB', `there is no job '${id}'`);
+    return status;
+  };
+  const processOf = (id: string): Process => {
+    const found = processes.find((process) => process.id === id);
+    if (!found) throw new PushbroomError('NO_SUCH_PROCESS', `there is no process '${id}'`);
+    return found;
+  };
+  const move = (id: JobId, progress: Progress) => {
+    const status = { ...statusOf(id), ...progress };
+    jobs.set(id, status);
+    if (!isJobEnded(status.state)) return;
+    for (const resolve of waiters.get(id) ?? []) resolve(status);
+    waiters.delete(id);
+  };
+
+  return {
+    move,
+    nextAccepted: () => announce.promise,
+    waiting: (id) => waiters.get(id)?.size ?? 0,
+    processes: async () => processes,
+    process: async (id) => processOf(id),
+    async submit(request) {
+      checkInputs(processOf(request.process), request.inputs);
+      const accepted = acceptedJob(request, jobs.size);
+      jobs.set(accepted.job.id, accepted);
+      announce.resolve(accepted.job.id);
+      announce = Promise.withResolvers();
+      return accepted;
+    },
+    status: async (id) => statusOf(id),
+    async list({ states, process, limit, after }) {
+      const found = [...jobs.values()]
+        .reverse()
+        .filter(({ state }) => !states || states.includes(state))
+        .filter(({ job }) => process === undefined || job.process === process);
+      const start = Number(after ?? 0);
+      const end = start + limit;
+      return {
+        items: found.slice(start, end),
+        ...(end < found.length && { next: String(end) }),
+      };
+    },
+    async ended(id, signal) {
+      const status = statusOf(id);
+      if (isJobEnded(status.state)) return status;
+      const { promise, resolve, reject } = Promise.withResolvers<JobStatus>();
+      const waiting = waiters.get(id) ?? new Set();
+      waiters.set(id, waiting.add(resolve));
+      signal?.addEventListener('abort', () => {
+        waiting.delete(resolve);
+        reject(signal.reason as Error);
+      });
+      return promise;
+    },
+    async results(id) {
+      const { state, message = 'it failed', results = [] } = statusOf(id);
+      if (state === 'failed') throw new PushbroomError('JOB_FAILED', message);
+      if (state === 'dismissed') throw new PushbroomError('JOB_DISMISSED', 'it was dismissed');
+      if (state !== 'successful') throw new PushbroomError('RESULT_NOT_READY', 'it still runs');
+      return results;
+    },
+    async dismiss(id) {
+      if (!isJobEnded(statusOf(id).state)) move(id, { state: 'dismissed' });
+      return statusOf(id);
+    },
+    tasks: async () => ({ items: [] }),
+    attempts: async () => [],
+  };
+}
+
+function checkInputs(process: Process, inputs: Readonly<Record<string, string>>): void {
+  for (const id of Object.keys(inputs)) {
+    if (!process.inputs.some((input) => input.id === id)) {
+      throw new PushbroomError('INVALID_PARAMETER', `there is no input '${id}'`, { locator: id });
+    }
+  }
+  for (const { id, required } of process.inputs) {
+    if (required && !Object.hasOwn(inputs, id)) {
+      throw new PushbroomError('MISSING_PARAMETER', `the input '${id}' is missing`, {
+        locator: id,
+      });
+    }
+  }
+}
+
+function acceptedJob({ process, inputs, caller }: ExecuteRequest, number: number): JobStatus {
+  const [bundle = '', version = '', processor = ''] = process.split('~');
+  const plan = {
+    resources: { cpus: 1, memoryMb: 512 },
+    wallTimeLimit: 60,
+    silenceLimit: 60,
+  };
+  const job: Job = {
+    id: jobId('20170420225425', 'L3', (0x10f8bb718406f6 + number).toString(16)),
+    process,
+    title: inputs['productionName'] ?? process,
+    user: caller.user,
+    acceptedAt: ACCEPTED_AT,
+    processor: { bundle, version, processor, bundleHash: '00' },
+    workflow: { type: 'L2Plus', process: plan },
+    retry: { maxAttempts: 3, maxLosses: 3, delay: 1, maxDelay: 10, failurePercent: 0 },
+    products: { dataset: inputs['inputDataSetName'] ?? '' },
+    periods: [],
+    parameters: {},
+    inputs,
+    ...(caller.reference !== undefined && { reference: caller.reference }),
+  };
+  return {
+    job,
+    state: 'accepted',
+    updatedAt: ACCEPTED_AT,
+    splitEnded: false,
+    steps: { process: NOTHING, aggregate: NOTHING, format: NOTHING },
+    attempts: 0,
+    percent: 0,
+  };
+}

@@ -1,0 +1,132 @@
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import { createPublicServer } from '../../src/gateways/public.ts';
+import type { PublicServerOptions } from '../../src/gateways/public.ts';
+import type { ServiceInfo } from '../../src/gateways/service-info.ts';
+import type { Process, ProcessInput } from '../../src/jobs/jobs.ts';
+import { createMemoryJobs } from './memory-jobs.ts';
+import type { MemoryJobs } from './memory-jobs.ts';
+
+const input = (
+  id: string,
+  type: ProcessInput['type'],
+  more: Partial<ProcessInput> = {},
+): ProcessInput => ({
+  id,
+  title: id,
+  description: `What ${id} is`,
+  type,
+  required: false,
+  ...more,
+});
+
+/** The subsetting process of the real documents, and one of our own with every kind of input. */
+export const PROCESSES: readonly Process[] = [
+  {
+    id: 'urbantep-subsetting~1.0~Subset',
+    title: 'Urban TEP subsetting',
+    description: '',
+    version: '1.0',
+    inputs: [
+      input('productionName', 'string'),
+      input('inputDataSetName', 'string', { allowed: ['GUF 12m', 'GUF 75m', 'GUF 75m'] }),
+      input('minDate', 'date'),
+      input('maxDate', 'date'),
+      input('regionWKT', 'wkt'),
+      input('spatioTemporalAggregationParameters', 'string', { defaultValue: '<p>60</p>' }),
+      input('outputFormat', 'string', {
+        allowed: ['GeoTIFF-BigTIFF', 'GeoTIFF', 'NetCDF4'],
+        defaultValue: 'GeoTIFF-BigTIFF',
+      }),
+    ],
+  },
+  {
+    id: 'timescan~1.0~Indices',
+    title: 'Indices & <TimeScan>',
+    description: '<p>Minimum, maximum, mean</p>',
+    version: '1.0',
+    inputs: [
+      input('inputDataSetName', 'string', { required: true }),
+      input('regionWKT', 'wkt'),
+      input('maxCloudCover', 'number', { range: { min: 0, max: 100 }, defaultValue: '25' }),
+      input('partitions', 'integer', { allowed: ['1', '2', '4'] }),
+      input('quicklooks', 'boolean', { defaultValue: 'true' }),
+    ],
+  },
+];
+
+export const SERVICE: ServiceInfo = {
+  title: 'Pushbroom',
+  abstract: 'Processing of Earth observation data',
+  provider: {
+    name: 'A centre',
+    site: 'https://centre.example',
+    contact: {
+      individualName: 'Somebody',
+      positionName: 'Operator',
+      phone: '+49 1',
+      facsimile: '+49 2',
+      address: {
+        deliveryPoint: 'Street 1',
+        city: 'Town',
+        administrativeArea: 'BY',
+        postalCode: '82234',
+        country: 'Germany',
+        email: 'a@b.example',
+      },
+      hoursOfService: '24x7',
+      instructions: "Don't hesitate to call",
+      role: 'PointOfContact',
+    },
+  },
+};
+
+export interface TestServer extends AsyncDisposable {
+  readonly app: FastifyInstance;
+  readonly jobs: MemoryJobs;
+  readonly stagingDir: string;
+  /** What was logged as an error: a test that expects none fails on it. */
+  readonly errors: string[];
+  /** Files left behind by uploads. */
+  leftovers(): Promise<string[]>;
+}
+
+/** A public server over a directory of its own; disposing it fails if it has logged an error that nobody looked at. */
+export async function startServer(options: Partial<PublicServerOptions> = {}): Promise<TestServer> {
+  const dir = await mkdtemp(join(tmpdir(), 'pushbroom-gateways-'));
+  const stagingDir = join(dir, 'staging');
+  const tempDir = join(dir, 'uploads');
+  await Promise.all([mkdir(stagingDir), mkdir(tempDir)]);
+  const jobs = createMemoryJobs(PROCESSES);
+  const errors: string[] = [];
+  const app = await createPublicServer({
+    logger: pino({ level: 'error' }, { write: (line: string) => void errors.push(line) }),
+    jobs,
+    service: SERVICE,
+    deploy: async () => ({ name: 'x', version: '1.0' }),
+    stagingDir,
+    tempDir,
+    uploadLimit: 100_000,
+    bodyLimit: 50_000,
+    exceptionStatus: 'ok',
+    userPrefix: 'tep_',
+    defaultUser: 'anonymous',
+    ...options,
+  });
+  await app.ready();
+  return {
+    app,
+    jobs,
+    stagingDir,
+    errors,
+    leftovers: () => readdir(tempDir),
+    async [Symbol.asyncDispose]() {
+      await app.close();
+      await rm(dir, { recursive: true });
+      if (errors.length > 0) throw new Error(`logged: ${errors.join('')}`);
+    },
+  };
+}

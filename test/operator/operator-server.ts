@@ -1,0 +1,88 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import type { OperatorOptions } from '../../src/operator/options.ts';
+import { createOperatorServer } from '../../src/operator/server.ts';
+import { DEFAULT_LIMITS } from '../../src/processes/archive.ts';
+import { createRegistry } from '../../src/processes/registry.ts';
+import { createMemoryJobs } from './memory-jobs.ts';
+import type { MemoryJobs } from './memory-jobs.ts';
+
+export interface TestServer extends AsyncDisposable {
+  readonly app: FastifyInstance;
+  readonly jobs: MemoryJobs;
+  /** Bytes by `<attempt id>.<stream>`. */
+  readonly logs: Map<string, Buffer>;
+  /** A directory of its own. */
+  readonly directory: string;
+}
+
+export const DATASET = {
+  name: 'Sentinel-2 L2A Romania 20 m',
+  productType: 'S2_L2A',
+  patterns: ['/scenes/${yyyy}/.*[.]tif'],
+  minDate: '2015-08-01',
+  maxDate: '2021-01-01',
+};
+
+export const NODE = {
+  engine: 'local',
+  node: 'here',
+  resources: { cpus: 2, memoryMb: 4096 },
+  free: { cpus: 1, memoryMb: 3584 },
+};
+
+/** The real operator server over jobs in memory and a real registry, not listening yet. */
+export async function createTestServer(change: Partial<OperatorOptions> = {}): Promise<TestServer> {
+  const directory = await mkdtemp(join(tmpdir(), 'pushbroom-operator-'));
+  const jobs = createMemoryJobs();
+  const logs = new Map<string, Buffer>();
+  const logger = pino({ level: 'silent' });
+  const registry = await createRegistry({
+    directory: join(directory, 'bundles'),
+    limits: DEFAULT_LIMITS,
+    now: () => Date.UTC(2026, 0, 31),
+    log: logger,
+  });
+  const app = await createOperatorServer({
+    jobs,
+    registry,
+    datasets: [DATASET],
+    nodes: () => [NODE],
+    async readLog(attemptId, stream, offset, limit) {
+      const part = (logs.get(`${attemptId}.${stream}`) ?? Buffer.alloc(0)).subarray(
+        offset,
+        offset + limit,
+      );
+      return { text: part.toString(), next: offset + part.length };
+    },
+    subscribe: jobs.subscribe,
+    state: () => 'ready',
+    publicUrl: () => 'http://public.example',
+    uploadDirectory: join(directory, 'uploads'),
+    logger,
+    version: '1.2.3',
+    ...change,
+  });
+  return {
+    app,
+    jobs,
+    logs,
+    directory,
+    async [Symbol.asyncDispose]() {
+      await app.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export const DESCRIPTOR = `<bundleDescriptor>
+  <bundleName>echo</bundleName><bundleVersion>1.0</bundleVersion>
+  <processorDescriptors><processorDescriptor>
+    <executableName>Echo</executableName><processorName>Says it again</processorName>
+    <processorVersion>1.0</processorVersion><inputProductTypes>*</inputProductTypes>
+    <outputFormats>GeoTIFF</outputFormats>
+  </processorDescriptor></processorDescriptors>
+</bundleDescriptor>`;
