@@ -19,9 +19,14 @@ const OPEN_STATES = (Object.keys(JOB_MOVES) as JobState[]).filter(
 /** SQLite's result codes for a disk that takes no more (https://sqlite.org/rescode.html): FULL and IOERR_WRITE. */
 const DISK_FULL = new Set([13, 778]);
 
-/** The embedded store: one file, one process. */
-export function openSqlite(path: string): Store {
+/**
+ * The embedded store: one file, one process.
+ *
+ * @param options.maxPages the most pages that the file may have; commits beyond it are refused as on a full disk
+ */
+export function openSqlite(path: string, { maxPages }: { maxPages?: number } = {}): Store {
   const database = openDatabase(path);
+  if (maxPages !== undefined) database.exec(`PRAGMA max_page_count = ${maxPages}`);
   const db = createKysely(database);
   const writer = createWriter(database);
 

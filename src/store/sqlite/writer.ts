@@ -6,14 +6,16 @@ import type { Job, JobId, Step } from '../../core/model.ts';
 import { attemptRow, newTaskRow, taskRow } from '../rows.ts';
 import type { AttemptRow, TaskRow } from '../rows.ts';
 
+// prettier-ignore
 const TASK_COLUMNS = [
-  ...['job', 'number', 'step', 'key', 'input', 'source', 'partition', 'first_period'],
-  ...['last_period', 'state', 'attempts', 'failures', 'losses', 'not_before', 'failure', 'outputs'],
-] as (keyof TaskRow)[];
+  'job', 'number', 'step', 'key', 'input', 'source', 'partition', 'first_period', 'last_period',
+  'state', 'attempts', 'failures', 'losses', 'not_before', 'failure', 'outputs',
+] as const satisfies (keyof TaskRow)[];
+// prettier-ignore
 const ATTEMPT_COLUMNS = [
-  ...['job', 'task', 'number', 'engine', 'node', 'state', 'cpus', 'memory_mb'],
-  ...['launched_at', 'ended_at', 'result'],
-] as (keyof AttemptRow)[];
+  'job', 'task', 'number', 'engine', 'node', 'state', 'cpus', 'memory_mb', 'launched_at',
+  'ended_at', 'result',
+] as const satisfies (keyof AttemptRow)[];
 
 type Counter = `${Step}_${'total' | 'finished' | 'failed'}` | 'attempts';
 const COUNTERS = [
