@@ -24,6 +24,7 @@ import type { Layout } from './layout.ts';
 import { lock } from './lock.ts';
 import { createOperatorServer } from './operator/server.ts';
 import { watchJobs } from './operator/watch.ts';
+import { DEFAULT_LIMITS } from './processes/archive.ts';
 import { createRegistry } from './processes/registry.ts';
 import type { Registry } from './processes/registry.ts';
 import { findProducts } from './products/find.ts';
@@ -74,7 +75,7 @@ async function start(
   closers.push(() => store[Symbol.asyncDispose]());
   const registry = await createRegistry({
     directory: layout.bundles,
-    limits: config.uploads,
+    limits: { ...DEFAULT_LIMITS, ...config.uploads },
     now: systemClock.now,
     log: logger,
   });

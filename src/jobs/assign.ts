@@ -66,8 +66,9 @@ export function createAssigner({ store, registry, layout, isolation, outputLimit
     return writeList(task, sources.flatMap(outputPaths));
   }
 
-  const outputPaths = ({ task, outputs = [] }: TaskView): string[] =>
-    outputs.map(({ path }) => join(layout.result(task.jobId, task.number), path));
+  function outputPaths({ task, outputs = [] }: TaskView): string[] {
+    return outputs.map(({ path }) => join(layout.result(task.jobId, task.number), path));
+  }
 
   async function writeList(task: Task, paths: readonly string[]): Promise<string> {
     const file = layout.inputs(task.jobId, task.number);
