@@ -11,6 +11,8 @@ export interface XmlElement {
   readonly children: readonly XmlElement[];
   /** Its own text and that of its descendants, in document order. */
   readonly text: string;
+  /** Its text without that of its descendants. */
+  readonly ownText: string;
 }
 
 export interface XmlLimits {
@@ -24,7 +26,11 @@ export interface XmlLimits {
 
 const DEFAULT_LIMITS: XmlLimits = { size: 4 * 1024 * 1024, depth: 64, elements: 100_000 };
 
-type Building = Omit<XmlElement, 'children'> & { children: XmlElement[]; text: string };
+type Building = Omit<XmlElement, 'children'> & {
+  children: XmlElement[];
+  text: string;
+  ownText: string;
+};
 
 /**
  * Reads an XML document into a tree. Document type declarations are refused, so there are no entities but XML's own
@@ -60,6 +66,7 @@ export function parseXml(document: string, limits: XmlLimits = DEFAULT_LIMITS): 
       attributes,
       children: [],
       text: '',
+      ownText: '',
     };
     open.at(-1)?.children.push(element);
     root ??= element;
@@ -67,13 +74,16 @@ export function parseXml(document: string, limits: XmlLimits = DEFAULT_LIMITS): 
   });
   const append = (text: string) => {
     const element = open.at(-1);
-    if (element) element.text += text;
+    if (!element) return;
+    element.text += text;
+    element.ownText += text;
   };
   parser.on('text', append);
   parser.on('cdata', append);
   parser.on('closetag', () => {
     const closed = open.pop();
-    if (closed) append(closed.text);
+    const parent = open.at(-1);
+    if (closed && parent) parent.text += closed.text;
   });
   parser.write(document).close();
   return root ?? fail('the document has no element');

@@ -254,10 +254,18 @@ describe('news', () => {
     find(product('a'), product('b'));
     launch();
     end(0);
+    const running = {
+      type: 'attemptMoved',
+      engine: 'e',
+      attemptId: `${aJob().id}.1.1`,
+      to: 'running',
+    } as const;
+    happens(running);
     const before = changes.length;
     end(0);
     end(0, 1, FAILURE, 'failed');
     end(7, 1);
+    happens(running);
     happens({ type: 'attemptMoved', engine: 'e', attemptId: 'nonsense', to: 'finished' });
     expect(changes.length).toBe(before);
   });

@@ -97,6 +97,15 @@ describe('periods of the specification (B.8.1)', () => {
     expect(split(min, max, '1w', '1w')[0]).toEqual({ from: min, to: end });
   });
 
+  test.each([
+    ['2003-12-30', '2004-01-05'],
+    ['2003-12-31', '2004-01-06'],
+    ['2004-12-30', '2005-01-05'],
+    ['2004-12-31', '2005-01-06'],
+  ])('a week that begins on %s, behind the one of eight days, has seven', (min, end) => {
+    expect(split(min, '2005-02-01', '1w')[0]).toEqual({ from: min, to: end });
+  });
+
   test('a dekad starts on the 1st, 11th and 21st', () => {
     const starts = split('2016-01-01', '2016-03-20', '-10').map(({ from }) => from.slice(5));
     expect(starts).toEqual([
@@ -158,6 +167,8 @@ test('a day that is none is named', () => {
 
 test('more periods than a job can hold are refused, not computed', () => {
   expect(split('2000-01-01', dayOfNumber(10_957 + MAX_PERIODS - 1), '1')).toHaveLength(MAX_PERIODS);
+  const oneMore = dayOfNumber(10_957 + MAX_PERIODS);
+  expect(() => split('2000-01-01', oneMore, '1')).toThrow('use a longer one');
   expect(() => split('2000-01-01', '9999-12-31', '1')).toThrow(
     `"1" makes more than ${MAX_PERIODS} periods from 2000-01-01 to 9999-12-31`,
   );

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Effect } from '../core/change.ts';
 import type {
   Attempt,
+  EngineId,
   Failure,
   FailureKind,
   Job,
@@ -42,6 +43,8 @@ interface PerformerOptions extends Surroundings {
 export function createPerformer(options: PerformerOptions) {
   const { inbox, logger } = options;
   const engines = new Map(options.engines.map((engine) => [engine.id, engine]));
+  /** Per engine the last launch: a kill must not overtake the launch of what it kills. */
+  const launched = new Map<EngineId, Promise<void>>();
   const stop = new AbortController();
   /** Splits and stagings under way, which a state read back would ask for again. */
   const busy = new Set<string>();
@@ -65,12 +68,16 @@ export function createPerformer(options: PerformerOptions) {
       case 'clean':
         return once(`clean ${effect.job.id}`, () => options.clean(effect.job, effect.state));
       case 'launch':
-        void launch(options, engines.get(effect.engine), effect);
+        launched.set(
+          effect.engine,
+          (launched.get(effect.engine) ?? Promise.resolve()).then(() =>
+            launch(options, engines.get(effect.engine), effect),
+          ),
+        );
         return undefined;
       case 'kill':
-        engines
-          .get(effect.engine)
-          ?.kill(effect.attemptId)
+        void (launched.get(effect.engine) ?? Promise.resolve())
+          .then(() => engines.get(effect.engine)?.kill(effect.attemptId))
           .catch((error: unknown) =>
             logger.warn({ err: error, attempt: effect.attemptId }, 'kill failed'),
           );

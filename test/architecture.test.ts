@@ -1,0 +1,126 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+
+import { expect, test } from 'vitest';
+
+const SRC = join(import.meta.dirname, '../src');
+
+/** Who may import what of our own, types included; a folder may always import itself. Paths begin with these. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  'errors.ts': [],
+  'xml.ts': [],
+  'layout.ts': ['core'],
+  'lock.ts': ['errors.ts'],
+  'http.ts': ['errors.ts'],
+  'version.ts': [],
+  'config-schema.ts': [],
+  'config-problems.ts': ['config-schema.ts', 'core', 'errors.ts', 'products'],
+  'config.ts': ['config-schema.ts', 'config-problems.ts', 'core', 'errors.ts', 'products'],
+  runner: ['core', 'errors.ts', 'processes/extract.ts', 'processes/archive.ts'],
+  'engines/engine.ts': ['core', 'runner/assignment.ts'],
+  'engines/local': ['core', 'errors.ts', 'engines/engine.ts', 'runner'],
+  'store/sqlite': ['core', 'errors.ts', 'store'],
+  store: ['core', 'errors.ts'],
+  scheduler: ['core', 'errors.ts', 'engines/engine.ts', 'store/store.ts', 'runner/assignment.ts'],
+  processes: ['core', 'errors.ts', 'xml.ts', 'products/dataset.ts', 'jobs/jobs.ts'],
+  products: ['core', 'errors.ts'],
+  jobs: [
+    'core',
+    'errors.ts',
+    'layout.ts',
+    'processes',
+    'products',
+    'runner/assignment.ts',
+    'scheduler',
+    'store/store.ts',
+  ],
+  publication: [
+    'core',
+    'errors.ts',
+    'xml.ts',
+    'layout.ts',
+    'jobs',
+    'runner/result.ts',
+    'store/store.ts',
+  ],
+  gateways: [
+    'core',
+    'errors.ts',
+    'xml.ts',
+    'http.ts',
+    'jobs/jobs.ts',
+    'store/store.ts',
+    'publication/media-type.ts',
+  ],
+  operator: [
+    'core',
+    'errors.ts',
+    'http.ts',
+    'jobs',
+    'processes',
+    'products',
+    'scheduler',
+    'store/store.ts',
+  ],
+  cli: ['core/model.ts', 'errors.ts', 'xml.ts', 'operator/schemas.ts', 'operator/events.ts'],
+  // The composition root and the process around it.
+  'serve.ts': [''],
+  'main.ts': ['cli', 'serve.ts', 'version.ts'],
+};
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(
+  (file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !file.endsWith('contract.ts'),
+);
+
+const importsOf = (file: string): string[] =>
+  Array.from(
+    readFileSync(join(SRC, file), 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g),
+    ([, path]) => relative(SRC, resolve(SRC, dirname(file), path!)),
+  );
+
+const isBelow = (file: string, place: string): boolean =>
+  place === '' || file === place || file.startsWith(`${place}/`);
+
+/** The most particular rule wins. */
+const placeOf = (file: string): string | undefined =>
+  Object.keys(MAY_IMPORT)
+    .filter((place) => isBelow(file, place))
+    .toSorted((a, b) => b.length - a.length)[0];
+
+test('every file imports only what its place in the architecture allows', () => {
+  const offences = files.flatMap((file) => {
+    const place = placeOf(file);
+    if (place === undefined) return [`${file} has no place: add it to MAY_IMPORT`];
+    const allowed = [place, ...MAY_IMPORT[place]!];
+    return importsOf(file)
+      .filter((imported) => !allowed.some((each) => isBelow(imported, each)))
+      .map((imported) => `${file} -> ${imported}`);
+  });
+  expect(offences).toEqual([]);
+});
+
+test('the core knows nothing but itself', () => {
+  const foreign = files
+    .filter((file) => isBelow(file, 'core'))
+    .flatMap((file) => {
+      const source = readFileSync(join(SRC, file), 'utf8');
+      return Array.from(
+        source.matchAll(/from '([^.'][^']*)'/g),
+        ([, name]) => `${file} -> ${name}`,
+      );
+    });
+  expect(foreign).toEqual([]);
+});
+
+test('nobody but the process itself reads its environment', () => {
+  const readers = files.filter((file) =>
+    readFileSync(join(SRC, file), 'utf8').includes('process.env'),
+  );
+  expect(readers).toEqual(['main.ts']);
+});
+
+test('the checks have something to check', () => {
+  expect(files.length).toBeGreaterThan(50);
+  expect(files.flatMap(importsOf).length).toBeGreaterThan(150);
+});
