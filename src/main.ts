@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -14,8 +16,20 @@ process.exitCode = await runCli(process.argv.slice(2), {
   version,
   root: fileURLToPath(new URL('..', import.meta.url)),
   serve: async (options) => (await import('./serve.ts')).serve(options),
-  buildBundles: async (outDir) =>
-    (await import('../scripts/build-bundles.ts')).buildBundles(outDir),
+  buildBundles,
   signals: process,
   exit: (code) => process.exit(code),
 });
+
+/** In a checkout the sources of the bundles are there to be built; the published package brings them built. */
+async function buildBundles(outDir: string): Promise<readonly string[]> {
+  const script = new URL('../scripts/build-bundles.ts', import.meta.url);
+  if (existsSync(script)) {
+    const { buildBundles: build } = (await import(script.href)) as {
+      buildBundles: typeof buildBundles;
+    };
+    return build(outDir);
+  }
+  await cp(new URL('bundles', import.meta.url), outDir, { recursive: true });
+  return [];
+}

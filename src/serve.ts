@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import { destination, pino } from 'pino';
 import type { Logger } from 'pino';
 
-import { loadConfig } from './config.ts';
+import { describeConfig, loadConfig } from './config.ts';
 import type { Config } from './config.ts';
 import type { RunningServer, ServeOptions } from './cli/deps.ts';
 import { createLocal } from './engines/local/local.ts';
@@ -49,6 +49,7 @@ export async function serve({ config: file, overrides }: ServeOptions): Promise<
     },
   });
   const logger = pino({ level: config.log.level }, destination(config.log.file ?? 2));
+  logger.debug(`configuration:\n${describeConfig(config)}`);
   const layout = createLayout(resolve(config.dataDir));
   await mkdir(layout.uploads, { recursive: true });
   await mkdir(layout.staging, { recursive: true });
@@ -134,9 +135,12 @@ function createScheduler(parts: Parts): Promise<Scheduler> {
     clock: systemClock,
     logger,
     findProducts: (job, signal) => {
-      const dataset = config.datasets.find(({ name }) => name === job.products.dataset);
+      const { dataset: wanted, productType } = job.products;
+      const dataset = config.datasets.find(
+        (each) => each.name === wanted && each.productType === productType,
+      );
       if (!dataset) {
-        const message = `the dataset '${job.products.dataset}' is no longer configured`;
+        const message = `the dataset '${wanted}' is no longer configured`;
         throw new PushbroomError('NO_SUCH_DATASET', message);
       }
       const { products: query, periods } = job;

@@ -60,7 +60,7 @@ export function parseXml(document: string, limits: XmlLimits = DEFAULT_LIMITS): 
     for (const { prefix, local, value } of Object.values(tag.attributes)) {
       if (prefix !== 'xmlns' && local !== 'xmlns') attributes[local] = value;
     }
-    const element: Building = {
+    const opened: Building = {
       namespace: tag.uri,
       name: tag.local,
       attributes,
@@ -68,15 +68,15 @@ export function parseXml(document: string, limits: XmlLimits = DEFAULT_LIMITS): 
       text: '',
       ownText: '',
     };
-    open.at(-1)?.children.push(element);
-    root ??= element;
-    open.push(element);
+    open.at(-1)?.children.push(opened);
+    root ??= opened;
+    open.push(opened);
   });
   const append = (text: string) => {
-    const element = open.at(-1);
-    if (!element) return;
-    element.text += text;
-    element.ownText += text;
+    const current = open.at(-1);
+    if (!current) return;
+    current.text += text;
+    current.ownText += text;
   };
   parser.on('text', append);
   parser.on('cdata', append);
@@ -90,15 +90,15 @@ export function parseXml(document: string, limits: XmlLimits = DEFAULT_LIMITS): 
 }
 
 /** The first child element of that name, in whatever namespace. */
-export const child = (element: XmlElement, name: string): XmlElement | undefined =>
-  element.children.find((candidate) => candidate.name === name);
+export const child = (parent: XmlElement, name: string): XmlElement | undefined =>
+  parent.children.find((candidate) => candidate.name === name);
 
-export const children = (element: XmlElement, name: string): readonly XmlElement[] =>
-  element.children.filter((candidate) => candidate.name === name);
+export const children = (parent: XmlElement, name: string): readonly XmlElement[] =>
+  parent.children.filter((candidate) => candidate.name === name);
 
 /** The trimmed text of the first child element of that name; `undefined` if there is none or it is blank. */
-export const childText = (element: XmlElement, name: string): string | undefined =>
-  child(element, name)?.text.trim() || undefined;
+export const childText = (parent: XmlElement, name: string): string | undefined =>
+  child(parent, name)?.text.trim() || undefined;
 
 const ESCAPES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -108,10 +108,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": '&apos;',
 };
 
-// Characters that XML 1.0 cannot carry even escaped (section 2.2): a processor's message may hold them.
-// eslint-disable-next-line no-control-regex
-const FORBIDDEN =
-  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+// What is not a Char of XML 1.0 (section 2.2) cannot be carried even escaped; a processor's message may hold it.
+const FORBIDDEN = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu;
 
 /** Makes a text safe for element content and attribute values. */
 export const escapeXml = (text: string): string =>

@@ -83,6 +83,8 @@ export interface ProcessorRef {
 /** Which products a job wants. */
 export interface ProductQuery {
   readonly dataset: string;
+  /** Datasets of one name can hold different types. */
+  readonly productType: string;
   /** Days to search; absent for a dataset without dates. */
   readonly range?: Period;
   /** Polygon in EPSG:4326, longitude first, as the user gave it. */

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import {
   addMonths,
   calendarOf,
-  dayAt,
   dayNumber,
   dayNumberOf,
   dayOfNumber,
@@ -61,11 +60,6 @@ describe('days', () => {
         );
       }),
     );
-  });
-
-  test('an instant lies in its UTC day', () => {
-    expect(dayAt(Date.parse('2016-05-01T23:59:59.999Z'))).toBe('2016-05-01');
-    expect(dayAt(Date.parse('2016-05-02T00:00:00Z'))).toBe('2016-05-02');
   });
 });
 

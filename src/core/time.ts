@@ -25,9 +25,6 @@ const dateOf = (number: number): Date => new Date(number * MILLIS_PER_DAY);
 /** The day of a number of the years 0 to 9999. */
 export const dayOfNumber = (number: number): Day => dateOf(number).toISOString().slice(0, 10);
 
-/** The day, in UTC, in which an instant lies. */
-export const dayAt = (at: Millis): Day => new Date(at).toISOString().slice(0, 10);
-
 /** Fourteen digits, UTC: `yyyyMMddHHmmss`. */
 export const timestamp = (at: Millis): string =>
   new Date(at).toISOString().slice(0, 19).replaceAll(/[-:T]/g, '');

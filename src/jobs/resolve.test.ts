@@ -140,7 +140,7 @@ test('a request that names a dataset and nothing else gets everything from bundl
       format: { resources: { cpus: 1, memoryMb: 2000 }, wallTimeLimit: 3600, silenceLimit: 600 },
     },
     retry: { maxAttempts: 3, maxLosses: 10, delay: 5, maxDelay: 300, failurePercent: 0 },
-    products: { dataset: 'scenes', range, regionName: 'romania' },
+    products: { dataset: 'scenes', productType: 'S2', range, regionName: 'romania' },
     periods: [range],
     parameters: {
       threshold: '0.2',
@@ -188,6 +188,7 @@ test('aliases stand for the names that are served', () => {
   });
   expect(products).toMatchObject({
     dataset: 'scenes',
+    productType: 'S2',
     regionWkt:
       'POLYGON((22.00000 45.00000,22.00000 46.00000,23.00000 46.00000,23.00000 45.00000,22.00000 45.00000))',
   });
@@ -297,7 +298,7 @@ test('a dataset without dates needs them for an aggregation only', () => {
   );
   const { periods, products } = execute({ inputDataSetName: 'timeless', [STAP]: 'false' });
   expect(periods).toEqual([]);
-  expect(products).toEqual({ dataset: 'timeless' });
+  expect(products).toEqual({ dataset: 'timeless', productType: 'S3' });
 });
 
 test('a dataset is found by its name and the types that the processor reads', () => {

@@ -88,6 +88,7 @@ export function resolve(resolution: Resolution): Job {
     retry: readRetry(settings, defaults),
     products: {
       dataset: dataset.name,
+      productType: dataset.productType,
       ...(range && { range }),
       ...(region && { regionWkt: region.wkt }),
       ...(dataset.regionName !== undefined && { regionName: dataset.regionName }),

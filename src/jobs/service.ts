@@ -1,6 +1,6 @@
 import { jobId } from '../core/ids.ts';
 import { isJobEnded } from '../core/lifecycle.ts';
-import type { JobId, Millis } from '../core/model.ts';
+import type { Job, JobId, JobResult, Millis } from '../core/model.ts';
 import { timestamp } from '../core/time.ts';
 import { PushbroomError } from '../errors.ts';
 import { describe } from '../processes/describe.ts';
@@ -8,7 +8,7 @@ import type { Registry } from '../processes/registry.ts';
 import type { Dataset } from '../products/dataset.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { JobView, Store } from '../store/store.ts';
-import type { JobStatus, Jobs } from './jobs.ts';
+import type { ExecuteRequest, JobStatus, Jobs } from './jobs.ts';
 import { percent } from './percent.ts';
 import { resolve } from './resolve.ts';
 import type { JobDefaults } from './resolve.ts';
@@ -26,38 +26,12 @@ export interface JobsOptions {
 
 /** What the front doors may ask, answered from the registry, the store and the scheduler. */
 export function createJobs(options: JobsOptions): Jobs {
-  const { store, scheduler, registry, datasets, defaults, now } = options;
+  const { store, scheduler, registry, datasets } = options;
 
   async function status(id: JobId): Promise<JobStatus> {
     const view = await store.job(id);
     if (!view) throw new PushbroomError('NO_SUCH_JOB', `There is no job '${id}'.`, { locator: id });
     return withPercent(view);
-  }
-
-  async function ended(id: JobId, signal?: AbortSignal): Promise<JobStatus> {
-    let stop: (() => void) | undefined;
-    let onAbort: (() => void) | undefined;
-    const end = new Promise<void>((resolvePromise, reject) => {
-      // Listen before looking, or the end could fall in between.
-      stop = scheduler.onCommit((touched) => {
-        if (!touched.has(id)) return;
-        void status(id).then(({ state }) => isJobEnded(state) && resolvePromise(), reject);
-      });
-      onAbort = () => reject(signal!.reason as Error);
-      signal?.addEventListener('abort', onAbort);
-      if (signal?.aborted) onAbort();
-    });
-    // The end may come first and the wait be left below; its failure then is nobody's.
-    end.catch(() => undefined);
-    try {
-      const first = await status(id);
-      if (isJobEnded(first.state)) return first;
-      await end;
-      return await status(id);
-    } finally {
-      stop?.();
-      if (onAbort) signal?.removeEventListener('abort', onAbort);
-    }
   }
 
   return {
@@ -72,16 +46,7 @@ export function createJobs(options: JobsOptions): Jobs {
       return describe(bundle, processor, datasets);
     },
     submit: async (request) => {
-      const entry = registry.find(request.process);
-      const acceptedAt = now();
-      const job = resolve({
-        request,
-        entry,
-        datasets,
-        defaults,
-        id: (workflow) => jobId(timestamp(acceptedAt), workflow, options.unique()),
-        acceptedAt,
-      });
+      const job = jobOf(request, options);
       await scheduler.submit(job);
       return status(job.id);
     },
@@ -90,22 +55,8 @@ export function createJobs(options: JobsOptions): Jobs {
       const { items, ...page } = await store.jobs(query);
       return { ...page, items: items.map(withPercent) };
     },
-    ended,
-    results: async (id) => {
-      const { state, results, message = '' } = await status(id);
-      switch (state) {
-        case 'successful':
-          return results ?? [];
-        case 'failed':
-          throw new PushbroomError('JOB_FAILED', `Job ${id} has failed: ${message}`, {
-            locator: id,
-          });
-        case 'dismissed':
-          throw new PushbroomError('JOB_DISMISSED', `Job ${id} was dismissed.`, { locator: id });
-        default:
-          throw new PushbroomError('RESULT_NOT_READY', `Job ${id} is ${state}.`, { locator: id });
-      }
-    },
+    ended: (id, signal) => ended(scheduler, status, id, signal),
+    results: async (id) => resultsOf(await status(id)),
     dismiss: async (id) => {
       if (!isJobEnded((await status(id)).state)) await scheduler.dismiss(id);
       return status(id);
@@ -122,3 +73,58 @@ export function createJobs(options: JobsOptions): Jobs {
 }
 
 const withPercent = (view: JobView): JobStatus => ({ ...view, percent: percent(view) });
+
+function jobOf(request: ExecuteRequest, options: JobsOptions): Job {
+  const { registry, datasets, defaults, now, unique } = options;
+  const acceptedAt = now();
+  return resolve({
+    request,
+    entry: registry.find(request.process),
+    datasets,
+    defaults,
+    id: (workflow) => jobId(timestamp(acceptedAt), workflow, unique()),
+    acceptedAt,
+  });
+}
+
+async function ended(
+  scheduler: Scheduler,
+  status: Jobs['status'],
+  id: JobId,
+  signal?: AbortSignal,
+): Promise<JobStatus> {
+  const end = Promise.withResolvers<void>();
+  // The end may be seen first and the wait be left; its failure then is nobody's.
+  end.promise.catch(() => undefined);
+  // Listen before looking, or the end could fall in between.
+  const stop = scheduler.onCommit((touched) => {
+    if (!touched.has(id)) return;
+    status(id).then(({ state }) => isJobEnded(state) && end.resolve(), end.reject);
+  });
+  const onAbort = () => end.reject(signal!.reason as Error);
+  signal?.addEventListener('abort', onAbort);
+  if (signal?.aborted) onAbort();
+  try {
+    const first = await status(id);
+    if (isJobEnded(first.state)) return first;
+    await end.promise;
+    return await status(id);
+  } finally {
+    stop();
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function resultsOf({ job: { id }, state, results, message = '' }: JobStatus): readonly JobResult[] {
+  const locator = { locator: id };
+  switch (state) {
+    case 'successful':
+      return results ?? [];
+    case 'failed':
+      throw new PushbroomError('JOB_FAILED', `Job ${id} has failed: ${message}`, locator);
+    case 'dismissed':
+      throw new PushbroomError('JOB_DISMISSED', `Job ${id} was dismissed.`, locator);
+    default:
+      throw new PushbroomError('RESULT_NOT_READY', `Job ${id} is ${state}.`, locator);
+  }
+}

@@ -27,7 +27,8 @@ export function watchJobs(scheduler: Scheduler, jobs: Jobs) {
   scheduler.onCommit((ids) => {
     if (listeners.size === 0) return;
     for (const id of ids) touched.add(id);
-    timer ??= setTimeout(() => void tell(), PAUSE_MS).unref();
+    // Who listens has missed a change when the store cannot be read, nothing worse.
+    timer ??= setTimeout(() => void tell().catch(() => undefined), PAUSE_MS).unref();
   });
 
   return (listener: Listener): (() => void) => {

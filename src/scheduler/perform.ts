@@ -39,9 +39,16 @@ interface PerformerOptions extends Surroundings {
   readonly inbox: Inbox;
 }
 
+/** Carries out effects when it is called. */
+export interface Performer {
+  (effects: readonly Effect[]): void;
+  /** Nothing is begun any more; splits end where they are. */
+  stop(): void;
+}
+
 /** Carries out effects. None of them is waited for; a failed one comes back as an event. */
-export function createPerformer(options: PerformerOptions) {
-  const { inbox, logger } = options;
+export function createPerformer(options: PerformerOptions): Performer {
+  const { logger } = options;
   const engines = new Map(options.engines.map((engine) => [engine.id, engine]));
   /** Per engine the last launch: a kill must not overtake the launch of what it kills. */
   const launched = new Map<EngineId, Promise<void>>();

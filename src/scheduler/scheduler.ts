@@ -14,7 +14,7 @@ import type { Clock } from './clock.ts';
 import { createInbox } from './inbox.ts';
 import type { Inbox, Letter } from './inbox.ts';
 import { createPerformer } from './perform.ts';
-import type { Surroundings } from './perform.ts';
+import type { Performer, Surroundings } from './perform.ts';
 
 export interface SchedulerOptions extends Surroundings {
   readonly store: Store;
@@ -39,65 +39,132 @@ const BATCH = 2_000;
 const STORE_PAUSE = 1_000;
 
 /**
- * The loop around the core: take all waiting events, decide, commit the changes in one transaction, then perform the
- * effects. The state in memory runs ahead of the store only within a batch; where a commit fails, it is read back.
+ * Starts the loop around the core: take all waiting events, decide, commit the changes in one transaction, then
+ * perform the effects. Attempts that were out when the last scheduler ended are asked after first.
  */
 export async function startScheduler(options: SchedulerOptions): Promise<Scheduler> {
-  const { store, engines, clock, logger } = options;
-  const listeners = new Set<(jobIds: ReadonlySet<JobId>) => void>();
-  const engineStop = new AbortController();
-  let state = await load(store, new Map());
+  const state = await load(options.store, new Map());
+  const loop = new Loop(options, state);
+  await reconcile(state, options.engines, loop.inbox);
+  loop.start();
+  return {
+    submit: (job) => loop.submit(job),
+    dismiss: (jobId) => loop.inbox.ask({ type: 'jobDismissed', jobId }),
+    nodes: () => loop.nodes(),
+    onCommit: (listener) => loop.onCommit(listener),
+    stop: () => loop.stop(),
+  };
+}
+
+type CommitListener = (jobIds: ReadonlySet<JobId>) => void;
+
+/** The state in memory runs ahead of the store only within a batch; where a commit fails, it is read back. */
+class Loop {
+  readonly inbox: Inbox = createInbox(() => this.#ring());
+  readonly #options: SchedulerOptions;
+  readonly #perform: Performer;
+  readonly #listeners = new Set<CommitListener>();
+  readonly #engineStop = new AbortController();
+  #running: readonly Promise<void>[] = [];
+  #state: State;
   /** Read from the store and not looked through yet: what it asks of the world is not known. */
-  let isFresh = true;
-  let isStopping = false;
-  let turn: Promise<void> | undefined;
-  let cancelWake: (() => void) | undefined;
-  let pauseUntil = 0;
-  const inbox: Inbox = createInbox(ring);
-  const perform = createPerformer({ ...options, inbox });
+  #isFresh = true;
+  #isStopping = false;
+  #turn: Promise<void> | undefined;
+  #cancelWake: (() => void) | undefined;
+  #pauseUntil = 0;
 
-  function ring(): void {
-    if (turn || isStopping) return;
-    turn = new Promise<void>((resolve) => setImmediate(resolve)).then(takeTurns).finally(() => {
-      turn = undefined;
-      scheduleWake();
-    });
+  constructor(options: SchedulerOptions, state: State) {
+    this.#options = options;
+    this.#state = state;
+    this.#perform = createPerformer({ ...options, inbox: this.inbox });
   }
 
-  async function takeTurns(): Promise<void> {
-    do {
-      await takeTurn(inbox.take(BATCH));
-    } while (inbox.size > 0 && !isStopping && clock.now() >= pauseUntil);
+  start(): void {
+    const { engines, logger } = this.#options;
+    this.#running = engines.map((engine) =>
+      engine
+        .run((event) => void this.inbox.tell(event).catch(() => undefined), this.#engineStop.signal)
+        .catch((error: unknown) => logger.error({ err: error, engine: engine.id }, 'engine lost')),
+    );
+    this.#ring();
   }
 
-  async function takeTurn(letters: readonly Letter[]): Promise<void> {
-    const nodesBefore = new Map(state.nodes);
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#cancelWake?.();
+    this.#perform.stop();
+    await this.#turn;
+    this.#engineStop.abort();
+    await Promise.all(this.#running);
+  }
+
+  async submit(job: Job): Promise<void> {
+    if (this.#isStopping) {
+      throw new PushbroomError('UNAVAILABLE', 'The service is shutting down.');
+    }
+    await this.inbox.ask({ type: 'jobAccepted', job });
+  }
+
+  nodes(): readonly NodeRecord[] {
+    return [...this.#state.nodes.values()];
+  }
+
+  onCommit(listener: CommitListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Takes a turn soon; what arrives until then is in the same batch. */
+  #ring(): void {
+    if (this.#turn || this.#isStopping) return;
+    this.#turn = new Promise<void>((resolve) => setImmediate(resolve))
+      .then(() => this.#takeTurns())
+      .finally(() => {
+        this.#turn = undefined;
+        this.#scheduleWake();
+      });
+  }
+
+  async #takeTurns(): Promise<void> {
+    do await this.#takeTurn(this.inbox.take(BATCH));
+    while (this.inbox.size > 0 && this.#mayGoOn());
+  }
+
+  #mayGoOn(): boolean {
+    return !this.#isStopping && this.#options.clock.now() >= this.#pauseUntil;
+  }
+
+  async #takeTurn(letters: readonly Letter[]): Promise<void> {
+    const { store, clock } = this.#options;
+    const nodesBefore = new Map(this.#state.nodes);
     try {
-      const { changes, effects } = react(state, letters, isFresh, clock.now());
+      const { changes, effects } = react(this.#state, letters, this.#isFresh, clock.now());
       await store.commit(changes);
-      isFresh = false;
+      this.#isFresh = false;
       for (const letter of letters) letter.settle();
-      perform(effects);
-      announce(changes);
+      this.#perform(effects);
+      this.#announce(changes);
     } catch (error) {
-      state = await load(store, nodesBefore);
-      isFresh = true;
-      await refused(letters, error);
+      this.#state = await load(store, nodesBefore);
+      this.#isFresh = true;
+      await this.#refused(letters, error);
     }
   }
 
   /** What could not be stored: requests are given back, news waits, and a single culprit is singled out. */
-  async function refused(letters: readonly Letter[], error: unknown): Promise<void> {
+  async #refused(letters: readonly Letter[], error: unknown): Promise<void> {
+    const { logger, clock } = this.#options;
     const isFull = error instanceof PushbroomError && error.code === 'STORAGE_FULL';
     if (isFull || letters.length === 0) {
       logger.error({ err: error }, 'the store refuses; trying again');
       for (const { isRequest, settle } of letters) if (isRequest) settle(error as Error);
-      inbox.putBack(letters.filter(({ isRequest }) => !isRequest));
-      pauseUntil = clock.now() + STORE_PAUSE;
+      this.inbox.putBack(letters.filter(({ isRequest }) => !isRequest));
+      this.#pauseUntil = clock.now() + STORE_PAUSE;
       return;
     }
     if (letters.length > 1) {
-      for (const letter of letters) await takeTurn([letter]);
+      for (const letter of letters) await this.#takeTurn([letter]);
       return;
     }
     const [{ event, settle }] = letters as [Letter];
@@ -105,7 +172,7 @@ export async function startScheduler(options: SchedulerOptions): Promise<Schedul
     settle(new PushbroomError('INTERNAL', messageOf(error), { cause: error }));
   }
 
-  function announce(changes: readonly Change[]): void {
+  #announce(changes: readonly Change[]): void {
     const touched = new Set<JobId>();
     for (const change of changes) {
       if ('jobId' in change) touched.add(change.jobId);
@@ -113,46 +180,21 @@ export async function startScheduler(options: SchedulerOptions): Promise<Schedul
       else if ('attempt' in change) touched.add(change.attempt.jobId);
       else if ('task' in change) touched.add(change.task.jobId);
     }
-    if (touched.size > 0) for (const listener of listeners) listener(touched);
+    if (touched.size > 0) for (const listener of this.#listeners) listener(touched);
   }
 
-  function scheduleWake(): void {
-    cancelWake?.();
-    if (isStopping) return;
-    const dates = [state.delayed.peek()?.until, pauseUntil > clock.now() ? pauseUntil : undefined];
+  #scheduleWake(): void {
+    this.#cancelWake?.();
+    this.#cancelWake = undefined;
+    if (this.#isStopping) return;
+    const { clock } = this.#options;
+    const isPausing = this.#pauseUntil > clock.now();
+    if (this.inbox.size > 0 && !isPausing) return this.#ring();
+    const dates = [this.#state.delayed.peek()?.until, isPausing ? this.#pauseUntil : undefined];
     const next = Math.min(...dates.filter((date) => date !== undefined));
-    cancelWake = Number.isFinite(next) ? clock.wakeAt(next, ring) : undefined;
-    if (inbox.size > 0 && clock.now() >= pauseUntil) ring();
+    if (Number.isFinite(next)) this.#cancelWake = clock.wakeAt(next, () => this.#ring());
+    return undefined;
   }
-
-  await reconcile(state, engines, inbox);
-  const running = engines.map((engine) =>
-    engine
-      .run((event) => void inbox.tell(event).catch(() => undefined), engineStop.signal)
-      .catch((error: unknown) => logger.error({ err: error, engine: engine.id }, 'engine lost')),
-  );
-  ring();
-
-  return {
-    submit: (job) =>
-      isStopping
-        ? Promise.reject(new PushbroomError('UNAVAILABLE', 'The service is shutting down.'))
-        : inbox.ask({ type: 'jobAccepted', job }),
-    dismiss: (jobId) => inbox.ask({ type: 'jobDismissed', jobId }),
-    nodes: () => [...state.nodes.values()],
-    onCommit: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    stop: async () => {
-      isStopping = true;
-      cancelWake?.();
-      perform.stop();
-      await turn;
-      engineStop.abort();
-      await Promise.all(running);
-    },
-  };
 }
 
 async function load(store: Store, nodes: ReadonlyMap<string, NodeRecord>): Promise<State> {

@@ -5,7 +5,7 @@ import { PushbroomError } from '../../src/errors.ts';
 import type { ExecuteRequest, Jobs, JobStatus, Process } from '../../src/jobs/jobs.ts';
 
 /** What a test may do to a job: there is no scheduler here, jobs move when they are told to. */
-export type Progress = Partial<
+type Progress = Partial<
   Pick<JobStatus, 'state' | 'percent' | 'message' | 'results' | 'startedAt' | 'endedAt'>
 >;
 
@@ -60,7 +60,7 @@ export function createMemoryJobs(processes: readonly Process[]): MemoryJobs {
     status: async (id) => statusOf(id),
     async list({ states, process, limit, after }) {
       const found = [...jobs.values()]
-        .reverse()
+        .toReversed()
         .filter(({ state }) => !states || states.includes(state))
         .filter(({ job }) => process === undefined || job.process === process);
       const start = Number(after ?? 0);
@@ -129,7 +129,7 @@ function acceptedJob({ process, inputs, caller }: ExecuteRequest, number: number
     processor: { bundle, version, processor, bundleHash: '00' },
     workflow: { type: 'L2Plus', process: plan },
     retry: { maxAttempts: 3, maxLosses: 3, delay: 1, maxDelay: 10, failurePercent: 0 },
-    products: { dataset: inputs['inputDataSetName'] ?? '' },
+    products: { dataset: inputs['inputDataSetName'] ?? '', productType: 'ANY' },
     periods: [],
     parameters: {},
     inputs,

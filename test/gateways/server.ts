@@ -58,7 +58,7 @@ export const PROCESSES: readonly Process[] = [
   },
 ];
 
-export const SERVICE: ServiceInfo = {
+const SERVICE: ServiceInfo = {
   title: 'Pushbroom',
   abstract: 'Processing of Earth observation data',
   provider: {

@@ -98,6 +98,8 @@ describe('over a real socket', () => {
     );
     while ((await server.leftovers()).length === 0) await new Promise(setImmediate);
     socket.destroy();
+    // Waits for what has to come; a test that never sees it fails by its time limit.
     while ((await server.leftovers()).length > 0) await new Promise(setImmediate);
+    expect(server.errors).toEqual([]);
   });
 });

@@ -19,11 +19,11 @@ function createDeployments() {
 
 async function send(
   server: TestServer,
-  form: FormData,
+  data: FormData,
   url = BUNDLES,
   headers: Record<string, string> = {},
 ) {
-  const request = new Request('http://x', { method: 'POST', body: form });
+  const request = new Request('http://x', { method: 'POST', body: data });
   return server.app.inject({
     method: 'POST',
     url,

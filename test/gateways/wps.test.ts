@@ -263,7 +263,10 @@ describe('WPS 1.0.0, refusing,', () => {
   });
 
   it.each([
-    [executeXml('a~1~b', ''), { code: 'NoApplicableCode', text: /'a~1~b'/ }],
+    [
+      executeXml('a~1~b', ''),
+      { code: 'NoApplicableCode', text: "Unable to retrieve processor 'a~1~b'" },
+    ],
     [
       executeXml(SUBSET, NAME.replace('productionName', 'unknown')),
       { code: 'InvalidParameterValue', locator: 'unknown' },
@@ -272,16 +275,15 @@ describe('WPS 1.0.0, refusing,', () => {
       executeXml('timescan~1.0~Indices', ''),
       { code: 'MissingParameterValue', locator: 'inputDataSetName' },
     ],
-  ])('names what is wrong with an Execute: %.120s', async (document, exception) => {
+  ])('names what is wrong with an Execute (case %#)', async (document, exception) => {
     await using server = await startServer();
     const response = await post(server, document);
     expect(response.statusCode).toBe(200);
-    const { text, ...rest } = exception as { text?: RegExp };
-    expect(exceptionOf(parseXml(response.body))).toMatchObject(rest);
-    if (text) expect(exceptionOf(parseXml(response.body)).text).toMatch(text);
+    expect(exceptionOf(parseXml(response.body))).toMatchObject(exception);
   });
 
-  const bomb = `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">${[...'bcdefgh']
+  const bomb = `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">${'bcdefgh'
+    .split('')
     .map((name, i) => `<!ENTITY ${name} "${`&${'abcdefg'[i]};`.repeat(10)}">`)
     .join('')}]><x>&h;</x>`;
 

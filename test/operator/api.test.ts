@@ -2,7 +2,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import yazl from 'yazl';
@@ -43,8 +43,8 @@ async function call(options: InjectOptions & { url: string }): Promise<LightMyRe
   const schema = promised?.content?.['application/json']?.schema;
   if (response.headers['content-type']?.startsWith('application/json')) {
     if (!schema) throw new Error(`no schema for ${response.statusCode} of ${template}`);
-    const ajv = new Ajv2020({ validateFormats: false, strictRequired: true });
-    expect(ajv.validate(schema, response.json()), ajv.errorsText()).toBe(true);
+    const ajv = new Ajv2020({ validateFormats: false });
+    if (!ajv.validate(schema, response.json())) throw new Error(ajv.errorsText());
   }
   return response;
 }

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { runCli } from '../../src/cli/cli.ts';
 import type { CliDeps } from '../../src/cli/deps.ts';
 
-export const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../..');
 
 export interface Run {
   readonly code: number;

@@ -60,7 +60,7 @@ export function createMemoryJobs(): MemoryJobs {
     status: async (id) => known(id),
     async list({ states, user, process, limit, after }) {
       const all = [...jobs.values()]
-        .reverse()
+        .toReversed()
         .filter(({ state }) => !states || states.includes(state))
         .filter(({ job }) => user === undefined || job.user === user)
         .filter(({ job }) => process === undefined || job.process === process);
@@ -126,7 +126,7 @@ function acceptedJob(id: string, { process, inputs, caller }: ExecuteRequest): J
     processor: { bundle: 'timescan', version: '1.0', processor: 'Indices', bundleHash: 'ab12' },
     workflow: { type: 'L3', process: PLAN },
     retry: { maxAttempts: 3, maxLosses: 3, delay: 1, maxDelay: 60, failurePercent: 0 },
-    products: { dataset: inputs['inputDataSetName'] ?? 'scenes' },
+    products: { dataset: inputs['inputDataSetName'] ?? 'scenes', productType: 'ANY' },
     periods: [{ from: '2015-08-01', to: '2021-01-01' }],
     parameters: {},
     inputs,

@@ -8,7 +8,7 @@ import type { JobSnapshot } from '../../core/state.ts';
 import { PushbroomError } from '../../errors.ts';
 import { attemptView, jobView, task, taskView } from '../rows.ts';
 import type { Database } from '../schema.ts';
-import type { JobQuery, Page, Store, TaskQuery } from '../store.ts';
+import type { AttemptView, JobQuery, Page, Store, TaskQuery } from '../store.ts';
 import { createKysely, openDatabase } from './database.ts';
 import { createWriter } from './writer.ts';
 
@@ -59,16 +59,7 @@ export function openSqlite(path: string, { maxPages }: { maxPages?: number } = {
       const row = await tasksOf(db, jobId).where('number', '=', number).executeTakeFirst();
       return row && taskView(jobId, row);
     },
-    attempts: async (jobId, number) => {
-      const rows = await db
-        .selectFrom('attempts')
-        .selectAll()
-        .where('job', '=', seqOf(db, jobId))
-        .where('task', '=', number)
-        .orderBy('number')
-        .execute();
-      return rows.map((row) => attemptView(jobId, row));
-    },
+    attempts: (jobId, number) => attempts(db, jobId, number),
     finishedTasks: async (jobId, step, period) => {
       const rows = await tasksOf(db, jobId)
         .where('state', '=', 'finished')
@@ -158,6 +149,21 @@ async function load(db: Kysely<Database>): Promise<JobSnapshot[]> {
       };
     }),
   );
+}
+
+async function attempts(
+  db: Kysely<Database>,
+  jobId: JobId,
+  number: number,
+): Promise<AttemptView[]> {
+  const rows = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('job', '=', seqOf(db, jobId))
+    .where('task', '=', number)
+    .orderBy('number')
+    .execute();
+  return rows.map((row) => attemptView(jobId, row));
 }
 
 async function jobs(

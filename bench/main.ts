@@ -1,0 +1,30 @@
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+
+import { local } from './local.ts';
+import { table } from './report.ts';
+import type { Bench } from './report.ts';
+import { start } from './start.ts';
+
+const BENCHES: Readonly<Record<string, Bench>> = { local, start };
+
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const [name = ''] = positionals;
+const bench = BENCHES[name];
+if (values.help || !bench) {
+  console.log('Usage: npm run bench -- NAME [--json]\n');
+  for (const [each, { title }] of Object.entries(BENCHES))
+    console.log(`  ${each.padEnd(10)}${title}`);
+  process.exitCode = values.help ? 0 : 2;
+} else {
+  const memory = (totalmem() / 1024 ** 3).toFixed(0);
+  console.log(
+    `${bench.title}\n${cpus().length} x ${cpus()[0]?.model}, ${memory} GiB, Node ${process.version}\n`,
+  );
+  const rows = await bench.run((line) => console.log(line));
+  console.log(`\n${table(rows)}`);
+  if (values.json) console.log(JSON.stringify({ bench: name, rows }));
+}

@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { PushbroomError, messageOf } from '../errors.ts';
+import type { JobDetails, Result } from '../operator/schemas.ts';
+import { baseUrl } from './client.ts';
+import type { Client } from './client.ts';
+import { clientCommand, clientOf, DEFAULT_PUBLIC, examples } from './commands.ts';
+import type { ClientFlags } from './commands.ts';
+import type { CliDeps } from './deps.ts';
+import type { Page } from './render.ts';
+import { stepsText } from './render.ts';
+import { stopSignal } from './stop.ts';
+import { notSuccessful, watch } from './watch.ts';
+import type { Submitted } from './watch.ts';
+import { execute, pollStatus } from './wps.ts';
+import type { JobSight } from './wps.ts';
+
+interface SubmitFlags extends ClientFlags {
+  readonly public: string;
+  readonly wait?: true;
+}
+
+export const submitCommand = (deps: CliDeps): Command =>
+  clientCommand('submit', deps)
+    .argument('<file>', 'WPS 1.0.0 Execute (.xml), or {"process": ..., "inputs": {...}} (.json)')
+    .description('submit a job')
+    .addOption(
+      new Option('--public <url>', 'public listener, for .xml (PUSHBROOM_PUBLIC_URL)').default(
+        deps.env['PUSHBROOM_PUBLIC_URL'] ?? DEFAULT_PUBLIC,
+      ),
+    )
+    .option('--wait', 'show progress until the job has ended; fail if it failed')
+    .addHelpText('after', examples('submit demo/request.xml --wait', 'submit request.json --json'))
+    .action(async (file: string, flags: SubmitFlags) => {
+      const submitted = file.toLowerCase().endsWith('.json')
+        ? await submitJson(clientOf(flags, deps), file)
+        : await submitXml(deps, baseUrl(flags.public), file);
+      const { state, job } = submitted.first;
+      if (!flags.json) deps.stdout.write(`${`${state} ${job}`.trim()}\n`);
+      const last = flags.wait ? await wait(deps, flags, submitted) : submitted.first;
+      if (flags.json) deps.stdout.write(`${JSON.stringify(last)}\n`);
+      else for (const { href } of last.results) deps.stdout.write(`${href}\n`);
+      if (last.state === 'failed' || last.state === 'dismissed') throw notSuccessful(last);
+    });
+
+async function wait(deps: CliDeps, flags: SubmitFlags, submitted: Submitted): Promise<JobSight> {
+  using stop = stopSignal(deps);
+  return await watch(deps, submitted, flags.json ? deps.stderr : deps.stdout, stop.signal);
+}
+
+async function submitJson(client: Client, file: string): Promise<Submitted> {
+  let body: unknown;
+  try {
+    body = JSON.parse(await readText(file));
+  } catch (error) {
+    if (error instanceof PushbroomError) throw error;
+    throw new PushbroomError('MALFORMED_REQUEST', `${file} is not JSON: ${messageOf(error)}`);
+  }
+  const job = await client.post<JobDetails>('/api/jobs', body);
+  const path = `/api/jobs/${encodeURIComponent(job.id)}`;
+  return {
+    first: sight(job, []),
+    async look() {
+      const now = await client.get<JobDetails>(path);
+      const results =
+        now.state === 'successful' ? (await client.get<Page<Result>>(`${path}/results`)).items : [];
+      return { ...sight(now, results), text: stepsText(now) };
+    },
+  };
+}
+
+async function submitXml(deps: CliDeps, publicUrl: string, file: string): Promise<Submitted> {
+  const first = await execute(deps, publicUrl, await readText(file));
+  return { first, look: () => pollStatus(deps, first) };
+}
+
+const sight = (
+  { id, state, percent, message }: JobDetails,
+  results: readonly Result[],
+): JobSight => ({
+  job: id,
+  state,
+  percent,
+  ...(message !== undefined && { message }),
+  results,
+});
+
+export async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new PushbroomError('NOT_FOUND', `cannot read the request: ${messageOf(error)}`);
+  }
+}

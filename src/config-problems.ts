@@ -1,0 +1,169 @@
+/** Everything that can be wrong with a configuration, in words. */
+import { Check, Errors } from 'typebox/value';
+import type { TLocalizedValidationError } from 'typebox/error';
+import { CONFIG_SCHEMA } from './config-schema.ts';
+import type { DatasetSettings, Settings } from './config-schema.ts';
+import { parseRegion } from './core/region.ts';
+import { dayNumber } from './core/time.ts';
+import { messageOf } from './errors.ts';
+import { checkPattern, isRegionName, resolvePattern, splitPatterns } from './products/patterns.ts';
+
+type Tree = Readonly<Record<string, unknown>>;
+type Path = readonly string[];
+
+export const isTree = (value: unknown): value is Tree =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+export const valueAt = (tree: unknown, path: Path): unknown =>
+  path.reduce<unknown>(
+    (node, key) =>
+      (Array.isArray(node) || isTree(node)) && Object.hasOwn(node, key)
+        ? Reflect.get(node, key)
+        : undefined,
+    tree,
+  );
+
+/** `datasets[0].minDate` */
+export const keyText = (path: Path): string =>
+  path.map((key, index) => (/^\d+$/.test(key) ? `[${key}]` : index > 0 ? `.${key}` : key)).join('');
+
+export interface Problem {
+  readonly path: Path;
+  readonly reason: string;
+}
+
+export const isSettings = (value: unknown): value is Settings => Check(CONFIG_SCHEMA, value);
+
+/** What the schema does not allow, one problem for each key: a value of several types has an error for each of them. */
+export function schemaProblems(settings: unknown): Problem[] {
+  const reasons = new Map<string, { path: Path; texts: Set<string> }>();
+  for (const { path, reason } of Errors(CONFIG_SCHEMA, settings).flatMap(explain)) {
+    const known = reasons.get(keyText(path)) ?? { path, texts: new Set() };
+    reasons.set(keyText(path), { path, texts: known.texts.add(reason) });
+  }
+  return Array.from(reasons.values(), ({ path, texts }) => {
+    const reason = [...texts].join(' or ');
+    const value = valueAt(settings, path);
+    const given = reason.startsWith('must') && typeof value !== 'object';
+    return { path, reason: given ? `${reason}, is ${JSON.stringify(value)}` : reason };
+  });
+}
+
+/** Of a JSON pointer: no key of the schema has a character that pointers escape. */
+const pathOf = (pointer: string): string[] => pointer.split('/').slice(1);
+
+function explain(error: TLocalizedValidationError): Problem[] {
+  const path = pathOf(error.instancePath);
+  if (error.keyword === 'additionalProperties') {
+    const known = Object.keys(propertiesAt(error.schemaPath));
+    return error.params.additionalProperties.map((key) => ({
+      path: [...path, key],
+      reason: `unknown key, ${suggestion(key, known)}`,
+    }));
+  }
+  if (error.keyword === 'required') {
+    return error.params.requiredProperties.map((key) => ({ path, reason: `has no ${key}` }));
+  }
+  if (error.keyword === 'enum') {
+    return [{ path, reason: `must be one of ${error.params.allowedValues.join(', ')}` }];
+  }
+  // These two only say that others failed.
+  if (error.keyword === 'anyOf' || error.keyword === 'boolean') return [];
+  return [{ path, reason: error.message }];
+}
+
+function propertiesAt(schemaPointer: string): Tree {
+  const schema = valueAt(CONFIG_SCHEMA, pathOf(schemaPointer));
+  return isTree(schema) && isTree(schema['properties']) ? schema['properties'] : {};
+}
+
+function suggestion(key: string, known: readonly string[]): string {
+  const near = known.find((candidate) => distance(key.toLowerCase(), candidate.toLowerCase()) <= 2);
+  return near === undefined ? `there are ${known.join(', ')}` : `did you mean ${near}?`;
+}
+
+/** Letters to insert, remove or replace to make one word of the other (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** What the schema allows but makes no sense. */
+export const contradictions = (settings: Settings): Problem[] => [
+  ...listenerProblems(settings),
+  ...(settings.jobs.maxRetryDelay < settings.jobs.retryDelay
+    ? [{ path: ['jobs', 'maxRetryDelay'], reason: 'is less than jobs.retryDelay' }]
+    : []),
+  ...settings.datasets.flatMap((dataset, index) =>
+    datasetProblems(dataset, settings.datasets.slice(0, index)).map(({ path, reason }) => ({
+      path: ['datasets', String(index), ...path],
+      reason,
+    })),
+  ),
+];
+
+function listenerProblems(settings: Settings): Problem[] {
+  const { host, port, baseUrl } = settings.public;
+  const problems: Problem[] = [];
+  if (baseUrl !== undefined && !isBaseUrl(baseUrl)) {
+    const reason = `must be an http or https URL without user, query and fragment, is ${JSON.stringify(baseUrl)}`;
+    problems.push({ path: ['public', 'baseUrl'], reason });
+  }
+  if (port !== 0 && port === settings.internal.port && overlap(host, settings.internal.host)) {
+    const reason = `is the port of the public listener (${port}) on the same host`;
+    problems.push({ path: ['internal', 'port'], reason });
+  }
+  return problems;
+}
+
+function isBaseUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && !/[?#@]/.test(text);
+}
+
+function overlap(host: string, other: string): boolean {
+  const [a, b] = [host, other].map((name) => (name === 'localhost' ? '127.0.0.1' : name));
+  return a === b || [a, b].some((name) => name === '0.0.0.0' || name === '::');
+}
+
+function datasetProblems(dataset: DatasetSettings, before: readonly DatasetSettings[]): Problem[] {
+  const { name, productType, path, minDate, maxDate, regionName, region } = dataset;
+  const twice = before.some((other) => other.name === name && other.productType === productType);
+  const backwards = minDate !== undefined && maxDate !== undefined && minDate > maxDate;
+  const checks: readonly (readonly [Path, string | false | undefined])[] = [
+    [['name'], twice && `is that of another dataset of the type ${productType}`],
+    ...[path].flat().map((text, index) => {
+      const key = Array.isArray(path) ? ['path', String(index)] : ['path'];
+      return [key, failureOf(() => checkPatterns(text))] as const;
+    }),
+    [['minDate'], minDate && failureOf(() => dayNumber(minDate))],
+    [['maxDate'], maxDate && failureOf(() => dayNumber(maxDate))],
+    [['maxDate'], backwards && `${maxDate} is before minDate ${minDate}`],
+    [['regionName'], regionName && !isRegionName(regionName) && 'cannot be part of a file name'],
+    [['region'], region && failureOf(() => parseRegion(region))],
+  ];
+  return checks.flatMap(([key, reason]) => (reason ? [{ path: key, reason }] : []));
+}
+
+function checkPatterns(text: string): void {
+  const patterns = splitPatterns(text);
+  if (patterns.length === 0) throw new Error('names no file');
+  for (const pattern of patterns) checkPattern(resolvePattern(pattern, '/'));
+}
+
+function failureOf(check: () => unknown): string | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}

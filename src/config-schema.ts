@@ -1,0 +1,116 @@
+/** What an operator may set. Every key is described in docs/configuration.md. */
+import { availableParallelism, totalmem } from 'node:os';
+import { Type } from 'typebox';
+import type { Static, TProperties } from 'typebox';
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+/** Memory that this process may count on: a container's limit, if it has one. */
+const machineMemory = Math.min(totalmem(), process.constrainedMemory() || Infinity);
+
+const group = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false });
+const section = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false, default: {} });
+
+const text = Type.String({ minLength: 1 });
+const optionalText = Type.Optional(text);
+const textOf = (fallback: string) => Type.String({ minLength: 1, default: fallback });
+const count = (fallback: number, minimum = 1) => Type.Integer({ minimum, default: fallback });
+const seconds = (fallback: number) => Type.Number({ minimum: 0, default: fallback });
+const cpus = (fallback: number) => Type.Number({ exclusiveMinimum: 0, default: fallback });
+const port = (fallback: number) => Type.Integer({ minimum: 0, maximum: 65_535, default: fallback });
+
+const CONTACT = group({
+  individualName: optionalText,
+  positionName: optionalText,
+  phone: optionalText,
+  facsimile: optionalText,
+  address: Type.Optional(
+    group({
+      deliveryPoint: optionalText,
+      city: optionalText,
+      administrativeArea: optionalText,
+      postalCode: optionalText,
+      country: optionalText,
+      email: optionalText,
+    }),
+  ),
+  hoursOfService: optionalText,
+  instructions: optionalText,
+  role: optionalText,
+});
+
+const DATASET = group({
+  name: text,
+  productType: text,
+  path: Type.Union([text, Type.Array(text, { minItems: 1 })]),
+  minDate: optionalText,
+  maxDate: optionalText,
+  regionName: optionalText,
+  region: optionalText,
+  bands: Type.Optional(Type.Array(text)),
+});
+
+export const CONFIG_SCHEMA = section({
+  dataDir: textOf('./data'),
+  public: section({
+    host: textOf('127.0.0.1'),
+    port: port(8080),
+    baseUrl: optionalText,
+    bodyLimit: count(4 * MIB),
+  }),
+  internal: section({ host: textOf('127.0.0.1'), port: port(8081) }),
+  service: section({
+    title: textOf('Pushbroom'),
+    abstract: textOf('Processing of Earth-observation data near the data.'),
+    provider: section({
+      name: textOf('Pushbroom'),
+      site: optionalText,
+      contact: Type.Optional(CONTACT),
+    }),
+  }),
+  datasets: Type.Array(DATASET, { default: [] }),
+  bundles: Type.Array(text, { default: [] }),
+  jobs: section({
+    maxAttempts: count(3),
+    maxLosses: count(10),
+    failurePercent: Type.Number({ minimum: 0, maximum: 100, default: 0 }),
+    retryDelay: seconds(1),
+    maxRetryDelay: seconds(60),
+    wallTimeLimit: count(86_400),
+    silenceLimit: count(600),
+    cpus: cpus(1),
+    memoryMb: count(1024),
+    productsPerRequest: count(1_000_000),
+  }),
+  engines: section({
+    local: section({
+      enabled: Type.Boolean({ default: true }),
+      cpus: cpus(availableParallelism()),
+      memoryMb: count(Math.floor((0.8 * machineMemory) / MIB)),
+      isolation: Type.Enum(['auto', 'none', 'bubblewrap'], { default: 'auto' }),
+      outputLimit: count(64 * MIB),
+    }),
+  }),
+  uploads: section({
+    compressedBytes: count(2 * GIB),
+    expandedBytes: count(8 * GIB),
+    entries: count(100_000),
+  }),
+  staging: section({
+    user: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{1,100}$', default: 'anonymous' }),
+    userPrefix: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{0,50}$', default: '' }),
+  }),
+  log: section({
+    level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      default: 'info',
+    }),
+    file: optionalText,
+  }),
+});
+
+/** The configuration as it is written, with its defaults. */
+export type Settings = Static<typeof CONFIG_SCHEMA>;
+export type DatasetSettings = Settings['datasets'][number];

@@ -1,0 +1,126 @@
+import { Type } from 'typebox';
+import type { Static, TSchema } from 'typebox';
+import { JOB_MOVES } from '../../core/lifecycle.ts';
+import type { JobState } from '../../core/model.ts';
+
+/** The messages of OGC API - Processes - Part 1: Core 1.0 (OGC 18-062r2), as far as they are spoken here. */
+
+/** OpenAPI 3.0 has no `patternProperties`, which a TypeBox record is written with. */
+const dictionary = <T extends TSchema>(values: T) =>
+  Type.Unsafe<Record<string, Static<T>>>({ type: 'object', additionalProperties: values });
+
+const words = <const T extends string[]>(...values: T) => Type.Enum(values, { type: 'string' });
+
+export const Link = Type.Object({
+  href: Type.String({ description: 'An absolute URL' }),
+  rel: Type.Optional(Type.String()),
+  type: Type.Optional(Type.String()),
+  title: Type.Optional(Type.String()),
+});
+export type Link = Static<typeof Link>;
+
+const Links = Type.Array(Link);
+
+export const LandingPage = Type.Object({
+  title: Type.String(),
+  description: Type.String(),
+  links: Links,
+});
+
+export const Conformance = Type.Object({ conformsTo: Type.Array(Type.String()) });
+
+const processSummary = {
+  id: Type.String(),
+  title: Type.String(),
+  description: Type.String(),
+  version: Type.String(),
+  jobControlOptions: Type.Array(words('sync-execute', 'async-execute', 'dismiss')),
+  outputTransmission: Type.Array(words('value', 'reference')),
+  links: Links,
+};
+
+const ProcessSummary = Type.Object(processSummary);
+export type ProcessSummary = Static<typeof ProcessSummary>;
+
+export const ProcessList = Type.Object({ processes: Type.Array(ProcessSummary), links: Links });
+
+export const ProcessDescription = Type.Object({
+  ...processSummary,
+  inputs: dictionary(
+    Type.Object({
+      title: Type.String(),
+      description: Type.String(),
+      minOccurs: Type.Integer(),
+      maxOccurs: Type.Integer(),
+      schema: Type.Unknown({ description: 'A JSON Schema of OpenAPI 3.0' }),
+    }),
+  ),
+  outputs: dictionary(
+    Type.Object({
+      title: Type.String(),
+      description: Type.String(),
+      schema: Type.Unknown({ description: 'A JSON Schema of OpenAPI 3.0' }),
+    }),
+  ),
+});
+export type ProcessDescription = Static<typeof ProcessDescription>;
+
+const State = Type.Unsafe<JobState>({ type: 'string', enum: Object.keys(JOB_MOVES) });
+
+export const StatusInfo = Type.Object({
+  processID: Type.String(),
+  type: words('process'),
+  jobID: Type.String(),
+  status: State,
+  message: Type.Optional(Type.String()),
+  created: Type.String({ format: 'date-time' }),
+  started: Type.Optional(Type.String({ format: 'date-time' })),
+  finished: Type.Optional(Type.String({ format: 'date-time' })),
+  updated: Type.String({ format: 'date-time' }),
+  progress: Type.Integer({ minimum: 0, maximum: 100 }),
+  links: Links,
+});
+export type StatusInfo = Static<typeof StatusInfo>;
+
+export const JobList = Type.Object({ jobs: Type.Array(StatusInfo), links: Links });
+
+export const Results = dictionary(Type.Union([Link, Type.Array(Link)]));
+export type Results = Static<typeof Results>;
+
+export const Exception = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  detail: Type.String(),
+});
+export type Exception = Static<typeof Exception>;
+
+export const ExecuteBody = Type.Object({
+  inputs: Type.Unsafe<Record<string, unknown>>({
+    type: 'object',
+    additionalProperties: true,
+    description:
+      'By input id: a string, number or boolean, { "value": ... } around one of them, or { "bbox": [...] } for a region',
+  }),
+  outputs: Type.Optional(Type.Unknown({ description: 'All outputs are delivered, by reference' })),
+  response: Type.Optional(words('raw', 'document')),
+});
+
+/** Items of a page where the request does not say. */
+export const DEFAULT_LIMIT = 100;
+
+const limit = Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: DEFAULT_LIMIT }));
+
+export const ProcessQuery = Type.Object({
+  limit,
+  offset: Type.Optional(Type.Integer({ minimum: 0, default: 0 })),
+});
+
+export const JobListQuery = Type.Object({
+  limit,
+  after: Type.Optional(Type.String({ description: 'Taken from the link `next`' })),
+  status: Type.Optional(Type.Array(State)),
+  processID: Type.Optional(Type.String()),
+  type: Type.Optional(Type.Array(Type.String())),
+});
+export type JobListQuery = Static<typeof JobListQuery>;

@@ -1,0 +1,63 @@
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { createHttp } from '../http.ts';
+import { createFrontDoor } from './front-door.ts';
+import type { FrontDoorOptions } from './front-door.ts';
+import { ogcApi } from './ogcapi/routes.ts';
+import { sendPage } from './page.ts';
+import type { ServiceInfo } from './service-info.ts';
+import { staging } from './staging.ts';
+import { upload } from './upload.ts';
+import type { Deploy } from './upload.ts';
+import { wps1 } from './wps/v1.ts';
+
+export interface PublicServerOptions extends FrontDoorOptions {
+  readonly logger: FastifyBaseLogger;
+  readonly service: ServiceInfo;
+  readonly deploy: Deploy;
+  /** Holds `<user>/<jobId>/<file>`. */
+  readonly stagingDir: string;
+  /** Where uploads lie until they are deployed. */
+  readonly tempDir: string;
+  /** Bytes of an uploaded bundle. */
+  readonly uploadLimit: number;
+  /** Bytes of any other request body. */
+  readonly bodyLimit: number;
+  /** HTTP status of WPS exceptions: 200 as portals know it, or what fits. */
+  readonly exceptionStatus: 'ok' | 'proper';
+}
+
+/** The public listener with all its front doors, ready to listen. */
+export async function createPublicServer(options: PublicServerOptions): Promise<FastifyInstance> {
+  const { service, exceptionStatus, stagingDir, deploy, tempDir, uploadLimit } = options;
+  const app = createHttp(options);
+  const door = createFrontDoor(app, options);
+
+  await app.register(ogcApi, { prefix: '/ogcapi', door, service });
+  await app.register(wps1, { prefix: '/wps', door, service, exceptionStatus });
+  await app.register(staging, { prefix: '/staging', door, stagingDir });
+  await app.register(upload, { prefix: '/upload', door, deploy, tempDir, uploadLimit });
+  // The paths that portals of Urban TEP have registered (specification B.2, D.9, F.1).
+  await app.register(wps1, {
+    prefix: '/bc-wps/wps/:application',
+    door,
+    service,
+    exceptionStatus,
+  });
+  await app.register(staging, { prefix: '/bc-wps/staging', door, stagingDir });
+  await app.register(upload, { prefix: '/bc-wps/upload', door, deploy, tempDir, uploadLimit });
+
+  app.get('/', (request, reply) => {
+    const url = door.baseUrl(request);
+    return sendPage(reply, service.title, service.abstract, [
+      { href: `${url}/ogcapi`, text: 'OGC API - Processes', note: `${url}/ogcapi` },
+      { href: `${url}/ogcapi/processes`, text: 'Processes' },
+      { href: `${url}/ogcapi/jobs`, text: 'Jobs' },
+      {
+        href: `${url}/wps?Service=WPS&Request=GetCapabilities`,
+        text: 'WPS 1.0.0',
+        note: `${url}/wps`,
+      },
+    ]);
+  });
+  return app;
+}

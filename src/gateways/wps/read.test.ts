@@ -1,0 +1,255 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PushbroomError } from '../../errors.ts';
+import { escapeXml } from '../../xml.ts';
+import { readExecute, readKvp } from './read.ts';
+
+const kvp = (query: string) => readKvp(new URLSearchParams(query));
+
+const execute = (inputs: string, form = '', attributes = 'service="WPS" version="1.0.0"') =>
+  readExecute(`<?xml version="1.0" encoding="UTF-8" standalone="yes" ?>
+    <wps:Execute ${attributes} xmlns:wps="http://www.opengis.net/wps/1.0.0"
+        xmlns:ows="http://www.opengis.net/ows/1.1">
+      <ows:Identifier> a~1~b </ows:Identifier>
+      <wps:DataInputs>${inputs}</wps:DataInputs>${form}
+    </wps:Execute>`);
+
+const input = (id: string, data: string) =>
+  `<wps:Input><ows:Identifier>${id}</ows:Identifier><wps:Data>${data}</wps:Data></wps:Input>`;
+
+const literal = (id: string, text: string) =>
+  input(id, `<wps:LiteralData>${escapeXml(text)}</wps:LiteralData>`);
+
+/** What a function throws, or nothing. */
+function thrownBy(act: () => unknown): unknown {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** What a refusal says to a WPS client. */
+function refusal(act: () => unknown): { code: string; locator: string | undefined; text: string } {
+  const error = thrownBy(act);
+  if (!(error instanceof PushbroomError)) throw new Error('it was not refused', { cause: error });
+  return { code: error.wpsCode, locator: error.locator, text: error.message };
+}
+
+describe('a request by key-value pairs', () => {
+  it('has names and request names in any case', () => {
+    expect(kvp('Service=WPS&Request=GetCapabilities')).toEqual({ operation: 'GetCapabilities' });
+    expect(kvp('SERVICE=wps&rEQUEST=getcapabilities&acceptversions=2.0.0,1.0.0')).toEqual({
+      operation: 'GetCapabilities',
+    });
+    expect(kvp('service=WPS&request=GetStatus&jobid=X_1')).toEqual({
+      operation: 'GetStatus',
+      jobId: 'X_1',
+    });
+  });
+
+  it('asks for the status in the words of GeoServer as well', () => {
+    expect(kvp('service=WPS&version=1.0.0&request=GetExecutionStatus&executionId=7')).toEqual({
+      operation: 'GetStatus',
+      jobId: '7',
+    });
+  });
+
+  it('describes one process, several, or all of them', () => {
+    const describing = 'Service=WPS&Request=DescribeProcess&Version=1.0.0&Identifier=';
+    expect(kvp(`${describing}a~1~b`)).toMatchObject({ identifiers: ['a~1~b'] });
+    expect(kvp(`${describing}a~1~b, c~1~d,a~1~b,`)).toMatchObject({
+      identifiers: ['a~1~b', 'c~1~d'],
+    });
+    expect(kvp(`${describing}ALL`)).toMatchObject({ identifiers: 'all' });
+  });
+
+  it.each([
+    ['', 'Service'],
+    ['Service=', 'Service'],
+    ['Service=WPS', 'Request'],
+    ['Service=WPS&Request=DescribeProcess&Identifier=a', 'Version'],
+    ['Service=WPS&Request=DescribeProcess&Version=1.0.0', 'Identifier'],
+    ['Service=WPS&Request=DescribeProcess&Version=1.0.0&Identifier=,', 'Identifier'],
+    ['Service=WPS&Request=GetStatus', 'JobId'],
+  ])('%j misses %s', (query, name) => {
+    expect(refusal(() => kvp(query))).toEqual({
+      code: 'MissingParameterValue',
+      locator: name,
+      text: `The value of parameter '${name}' is missing.`,
+    });
+  });
+
+  it.each([
+    ['Service=WMS&Request=GetCapabilities', 'Service'],
+    ['Service=WPS&Request=GetMap', 'Request'],
+    ['Service=WPS&Request=DescribeProcess&Version=3.0.0&Identifier=a', 'Version'],
+  ])('%j has a wrong %s', (query, name) => {
+    expect(refusal(() => kvp(query))).toEqual({
+      code: 'InvalidParameterValue',
+      locator: name,
+      text: `Parameter '${name}' has an invalid value.`,
+    });
+  });
+
+  it('cannot agree on a version that is not spoken, nor execute', () => {
+    expect(
+      refusal(() => kvp('Service=WPS&Request=GetCapabilities&AcceptVersions=3.0.0')),
+    ).toMatchObject({ code: 'VersionNegotiationFailed', locator: 'AcceptVersions' });
+    expect(refusal(() => kvp('Service=WPS&Request=Execute&Identifier=a'))).toMatchObject({
+      code: 'OperationNotSupported',
+    });
+  });
+
+  it('is read or refused, whatever it says', () => {
+    const name = fc.constantFrom('service', 'REQUEST', 'Version', 'identifier', 'jobId', 'x');
+    const value = fc.oneof(fc.constantFrom('WPS', 'DescribeProcess', 'GetStatus'), fc.string());
+    fc.assert(
+      fc.property(fc.array(fc.tuple(name, value)), (pairs) => {
+        const error = thrownBy(() => readKvp(new URLSearchParams(pairs)));
+        expect(error === undefined || error instanceof PushbroomError).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('an Execute document', () => {
+  it('gives the process, its literal inputs and how it is to be answered', () => {
+    const form =
+      '<wps:ResponseForm><wps:ResponseDocument storeExecuteResponse="true" status="true"/></wps:ResponseForm>';
+    expect(
+      execute(literal('minDate', ' 2012-01-01\n') + literal('note', 'a < b & "c"'), form),
+    ).toEqual({
+      process: 'a~1~b',
+      inputs: { minDate: '2012-01-01', note: 'a < b & "c"' },
+      async: true,
+      store: true,
+    });
+  });
+
+  it('is synchronous where it does not say how it is to be answered', () => {
+    expect(execute('')).toMatchObject({ async: false, store: false });
+    expect(execute('', '<wps:ResponseForm/>')).toMatchObject({ async: false });
+    expect(
+      execute('', '<wps:ResponseForm><wps:ResponseDocument status="1"/></wps:ResponseForm>'),
+    ).toMatchObject({ async: true });
+  });
+
+  it.each([
+    '<wps:BoundingBoxData crs="EPSG:4326" dimensions="2"><ows:LowerCorner>100.74453 -10.0000</ows:LowerCorner><ows:UpperCorner>110.25 0.12443</ows:UpperCorner></wps:BoundingBoxData>',
+    '<ows:BoundingBoxData><ows:LowerCorner>100.74453 -10</ows:LowerCorner><ows:UpperCorner>110.25 0.12443</ows:UpperCorner></ows:BoundingBoxData>',
+    '<BoundingBoxData crs="urn:ogc:def:crs:EPSG:6:6:4326"><LowerCorner> 100.74453\n-10 </LowerCorner><UpperCorner>110.25 0.12443</UpperCorner></BoundingBoxData>',
+    '<wps:BoundingBoxData crs="urn:ogc:def:crs:EPSG::4326"><ows:LowerCorner>-10 100.74453</ows:LowerCorner><ows:UpperCorner>0.12443 110.25</ows:UpperCorner></wps:BoundingBoxData>',
+  ])('gives a bounding box as longitudes and latitudes (case %#)', (box) => {
+    expect(execute(input('regionWKT', box)).inputs).toEqual({
+      regionWKT: '100.74453,-10,110.25,0.12443',
+    });
+  });
+
+  it.each([
+    ['', '', 'LowerCorner'],
+    ['', '<ows:LowerCorner>1 2</ows:LowerCorner>', 'UpperCorner'],
+    ['', '<ows:LowerCorner>1 2 3</ows:LowerCorner>', 'LowerCorner'],
+    ['', '<ows:LowerCorner>1 Infinity</ows:LowerCorner>', 'LowerCorner'],
+    ['', '<ows:LowerCorner>1 91</ows:LowerCorner>', 'LowerCorner'],
+    ['crs="EPSG:3857"', '<ows:LowerCorner>1 2</ows:LowerCorner>', 'EPSG:3857'],
+  ])('with the box <… %s>%s is refused', (attributes, corners, reason) => {
+    const box = `<wps:BoundingBoxData ${attributes}>${corners}</wps:BoundingBoxData>`;
+    const refused = refusal(() => execute(input('regionWKT', box)));
+    expect(refused).toMatchObject({ code: 'InvalidParameterValue', locator: 'regionWKT' });
+    expect(refused.text).toContain(reason);
+  });
+
+  it('gives the XML or the text inside ComplexData', () => {
+    const xml =
+      '<cal:parameters xmlns:cal="urn:cal">\n <cal:numRows>64800</cal:numRows>\n</cal:parameters>';
+    expect(
+      execute(
+        input('calvalus.l3.parameters', `<wps:ComplexData>\n${xml}\n</wps:ComplexData>`) +
+          input('json', '<wps:ComplexData mimeType="application/json"> {} </wps:ComplexData>'),
+      ).inputs,
+    ).toEqual({
+      'calvalus.l3.parameters': '<parameters xmlns="urn:cal"><numRows>64800</numRows></parameters>',
+      json: '{}',
+    });
+  });
+
+  it('ignores an input without an identifier', () => {
+    expect(execute('<wps:Input/>').inputs).toEqual({});
+  });
+
+  it('takes no input for a property of every object', () => {
+    expect(Object.keys(execute(literal('__proto__', 'x')).inputs)).toEqual(['__proto__']);
+  });
+
+  it.each([
+    ['a blank literal', literal('x', ' '), 'MissingParameterValue'],
+    ['empty ComplexData', input('x', '<wps:ComplexData/>'), 'MissingParameterValue'],
+    [
+      'no data',
+      '<wps:Input><ows:Identifier>x</ows:Identifier></wps:Input>',
+      'InvalidParameterValue',
+    ],
+    [
+      'a reference',
+      '<wps:Input><ows:Identifier>x</ows:Identifier><wps:Reference href="http://a"/></wps:Input>',
+      'InvalidParameterValue',
+    ],
+    [
+      'elements in a literal',
+      input('x', '<wps:LiteralData><p/></wps:LiteralData>'),
+      'InvalidParameterValue',
+    ],
+    [
+      'two roots',
+      input('x', '<wps:ComplexData><a/><b/></wps:ComplexData>'),
+      'InvalidParameterValue',
+    ],
+    [
+      'mixed XML',
+      input('x', '<wps:ComplexData><a>1<b/></a></wps:ComplexData>'),
+      'InvalidParameterValue',
+    ],
+    ['an input twice', literal('x', '1') + literal('x', '2'), 'InvalidParameterValue'],
+  ])('with %s is refused, and the input named', (_, inputs, code) => {
+    expect(refusal(() => execute(inputs))).toMatchObject({ code, locator: 'x' });
+  });
+
+  it.each([
+    ['version="1.0.0"', 'MissingParameterValue', 'Service'],
+    ['service="WMS" version="1.0.0"', 'InvalidParameterValue', 'Service'],
+    ['service="WPS"', 'MissingParameterValue', 'Version'],
+    ['service="WPS" version="2.0.0"', 'InvalidParameterValue', 'Version'],
+  ])('with the attributes %s is refused', (attributes, code, locator) => {
+    expect(refusal(() => execute('', '', attributes))).toMatchObject({ code, locator });
+  });
+
+  it('cannot ask for raw output', () => {
+    const form = '<wps:ResponseForm><wps:RawDataOutput/></wps:ResponseForm>';
+    expect(refusal(() => execute('', form))).toMatchObject({ locator: 'RawDataOutput' });
+  });
+
+  it('keeps what lineage has to repeat', () => {
+    const form =
+      '<wps:ResponseForm><wps:ResponseDocument lineage="true"><wps:Output/></wps:ResponseDocument></wps:ResponseForm>';
+    expect(execute(literal('x', '1'), form).lineage).toMatchObject({
+      dataInputs: { name: 'DataInputs' },
+      outputs: [{ name: 'Output' }],
+    });
+    expect(execute(literal('x', '1'))).not.toHaveProperty('lineage');
+  });
+
+  it.each([
+    ['<wps:Execute', /line 1/],
+    ['<a/>', /'a', not 'Execute'/],
+    ['', /no element|unclosed|document/],
+    ['<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', /document type/],
+    ['<a>'.repeat(100) + '</a>'.repeat(100), /nested deeper/],
+  ])('that is no Execute is refused with the place (case %#)', (document, reason) => {
+    const refused = refusal(() => readExecute(document));
+    expect(refused.code).toBe('NoApplicableCode');
+    expect(refused.text).toMatch(/^Invalid Execute request\. /);
+    expect(refused.text).toMatch(reason);
+  });
+});

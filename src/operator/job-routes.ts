@@ -1,0 +1,141 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { parseAttemptId } from '../core/ids.ts';
+import { PushbroomError } from '../errors.ts';
+import type { OperatorOptions } from './options.ts';
+import {
+  ApiError,
+  Attempt,
+  AttemptPath,
+  Job,
+  JobDetails,
+  JobFilter,
+  JobPath,
+  LogRange,
+  pageOf,
+  Result,
+  Submission,
+  Task,
+  TaskFilter,
+  TaskPath,
+} from './schemas.ts';
+import { attemptView, jobDetailsView, jobView, resultView, taskView } from './views.ts';
+
+const failures = { '4xx': ApiError, '5xx': ApiError };
+
+/** Jobs: list, submit, look at, dismiss, results. */
+export function addJobRoutes(app: FastifyInstance, { jobs, publicUrl }: OperatorOptions): void {
+  const api = app.withTypeProvider<TypeBoxTypeProvider>();
+
+  api.get(
+    '/api/jobs',
+    {
+      schema: {
+        tags: ['jobs'],
+        querystring: JobFilter,
+        response: { 200: pageOf(Job), ...failures },
+      },
+    },
+    async ({ query: { state, ...query } }) => {
+      const page = await jobs.list({ ...query, ...(state && { states: state }) });
+      return { ...page, items: page.items.map(jobView) };
+    },
+  );
+
+  api.post(
+    '/api/jobs',
+    { schema: { tags: ['jobs'], body: Submission, response: { 201: JobDetails, ...failures } } },
+    async ({ body: { process, inputs, user = 'operator', reference } }, reply) => {
+      const texts = Object.entries(inputs).map(([name, value]) => [name, String(value)] as const);
+      const status = await jobs.submit({
+        process,
+        inputs: Object.fromEntries(texts),
+        caller: { user, ...(reference !== undefined && { reference }) },
+      });
+      reply.code(201).header('location', `/api/jobs/${encodeURIComponent(status.job.id)}`);
+      return jobDetailsView(status);
+    },
+  );
+
+  const oneJob = {
+    schema: { tags: ['jobs'], params: JobPath, response: { 200: JobDetails, ...failures } },
+  };
+  api.get('/api/jobs/:id', oneJob, async ({ params }) =>
+    jobDetailsView(await jobs.status(params.id)),
+  );
+  api.delete('/api/jobs/:id', oneJob, async ({ params }) =>
+    jobDetailsView(await jobs.dismiss(params.id)),
+  );
+
+  api.get(
+    '/api/jobs/:id/results',
+    { schema: { tags: ['jobs'], params: JobPath, response: { 200: pageOf(Result), ...failures } } },
+    async ({ params }) => {
+      const status = await jobs.status(params.id);
+      const results = await jobs.results(params.id);
+      return { items: results.map((result) => resultView(status, result, publicUrl())) };
+    },
+  );
+}
+
+/** What a job is doing: tasks, attempts and what they said. */
+export function addTaskRoutes(app: FastifyInstance, { jobs, readLog }: OperatorOptions): void {
+  const api = app.withTypeProvider<TypeBoxTypeProvider>();
+
+  api.get(
+    '/api/jobs/:id/tasks',
+    {
+      schema: {
+        tags: ['tasks'],
+        params: JobPath,
+        querystring: TaskFilter,
+        response: { 200: pageOf(Task), ...failures },
+      },
+    },
+    async ({ params, query: { state, ...query } }) => {
+      await jobs.status(params.id);
+      const page = await jobs.tasks(params.id, { ...query, ...(state && { states: state }) });
+      return { ...page, items: page.items.map(taskView) };
+    },
+  );
+
+  api.get(
+    '/api/jobs/:id/tasks/:n/attempts',
+    {
+      schema: {
+        tags: ['tasks'],
+        params: TaskPath,
+        response: { 200: pageOf(Attempt), ...failures },
+      },
+    },
+    async ({ params }) => {
+      await jobs.status(params.id);
+      const attempts = await jobs.attempts(params.id, params.n);
+      return { items: attempts.map(attemptView) };
+    },
+  );
+
+  api.get(
+    '/api/attempts/:id/log',
+    {
+      schema: {
+        tags: ['tasks'],
+        description: 'Part of a log. `X-Next-Offset` says where the next part begins.',
+        params: AttemptPath,
+        querystring: LogRange,
+        response: { 200: { content: { 'text/plain': { schema: Type.String() } } }, ...failures },
+      },
+    },
+    async ({ params, query }, reply) => {
+      const { jobId, task } = parseAttemptId(params.id)!;
+      const attempts = await jobs.attempts(jobId, task);
+      if (!attempts.some(({ id }) => id === params.id)) {
+        throw new PushbroomError('NOT_FOUND', `There is no attempt ${params.id}`);
+      }
+      const { text, next } = await readLog(params.id, query.stream, query.offset, query.limit);
+      reply.type('text/plain; charset=utf-8').header('x-next-offset', next);
+      return text;
+    },
+  );
+}
