@@ -1,6 +1,6 @@
 /** Everything that can be wrong with a configuration, in words. */
-import { Check, Errors } from 'typebox/value';
-import type { TLocalizedValidationError } from 'typebox/error';
+import { Ajv } from 'ajv';
+import type { ErrorObject } from 'ajv';
 import { CONFIG_SCHEMA } from './config-schema.ts';
 import type { DatasetSettings, Settings } from './config-schema.ts';
 import { parseRegion } from './core/region.ts';
@@ -32,12 +32,18 @@ export interface Problem {
   readonly reason: string;
 }
 
-export const isSettings = (value: unknown): value is Settings => Check(CONFIG_SCHEMA, value);
+const validate = new Ajv({ allErrors: true, useDefaults: true }).compile<Settings>(CONFIG_SCHEMA);
 
-/** What the schema does not allow, one problem for each key: a value of several types has an error for each of them. */
+/** Fills in defaults, in place, and checks the rest. */
+export const isSettings = (value: unknown): value is Settings => validate(value);
+
+/**
+ * What the schema did not allow when `isSettings` looked last, one problem for each key: a value of several types has
+ * an error for each of them.
+ */
 export function schemaProblems(settings: unknown): Problem[] {
   const reasons = new Map<string, { path: Path; texts: Set<string> }>();
-  for (const { path, reason } of Errors(CONFIG_SCHEMA, settings).flatMap(explain)) {
+  for (const { path, reason } of (validate.errors ?? []).flatMap(explain)) {
     const known = reasons.get(keyText(path)) ?? { path, texts: new Set() };
     reasons.set(keyText(path), { path, texts: known.texts.add(reason) });
   }
@@ -52,28 +58,28 @@ export function schemaProblems(settings: unknown): Problem[] {
 /** Of a JSON pointer: no key of the schema has a character that pointers escape. */
 const pathOf = (pointer: string): string[] => pointer.split('/').slice(1);
 
-function explain(error: TLocalizedValidationError): Problem[] {
-  const path = pathOf(error.instancePath);
-  if (error.keyword === 'additionalProperties') {
-    const known = Object.keys(propertiesAt(error.schemaPath));
-    return error.params.additionalProperties.map((key) => ({
-      path: [...path, key],
-      reason: `unknown key, ${suggestion(key, known)}`,
-    }));
+function explain({ instancePath, schemaPath, keyword, params, message }: ErrorObject): Problem[] {
+  const path = pathOf(instancePath);
+  switch (keyword) {
+    case 'additionalProperties': {
+      const key = String(params['additionalProperty']);
+      const known = Object.keys(propertiesAt(pathOf(schemaPath).slice(0, -1)));
+      return [{ path: [...path, key], reason: `unknown key, ${suggestion(key, known)}` }];
+    }
+    case 'required':
+      return [{ path, reason: `has no ${params['missingProperty']}` }];
+    case 'enum':
+      return [{ path, reason: `must be one of ${params['allowedValues'].join(', ')}` }];
+    // It only says that others failed.
+    case 'anyOf':
+      return [];
+    default:
+      return [{ path, reason: message ?? keyword }];
   }
-  if (error.keyword === 'required') {
-    return error.params.requiredProperties.map((key) => ({ path, reason: `has no ${key}` }));
-  }
-  if (error.keyword === 'enum') {
-    return [{ path, reason: `must be one of ${error.params.allowedValues.join(', ')}` }];
-  }
-  // These two only say that others failed.
-  if (error.keyword === 'anyOf' || error.keyword === 'boolean') return [];
-  return [{ path, reason: error.message }];
 }
 
-function propertiesAt(schemaPointer: string): Tree {
-  const schema = valueAt(CONFIG_SCHEMA, pathOf(schemaPointer));
+function propertiesAt(schemaPath: Path): Tree {
+  const schema = valueAt(CONFIG_SCHEMA, schemaPath);
   return isTree(schema) && isTree(schema['properties']) ? schema['properties'] : {};
 }
 

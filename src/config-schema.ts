@@ -53,63 +53,66 @@ const DATASET = group({
   bands: Type.Optional(Type.Array(text)),
 });
 
-export const CONFIG_SCHEMA = section({
-  dataDir: textOf('./data'),
-  public: section({
-    host: textOf('127.0.0.1'),
-    port: port(8080),
-    baseUrl: optionalText,
-    bodyLimit: count(4 * MIB),
-  }),
-  internal: section({ host: textOf('127.0.0.1'), port: port(8081) }),
-  service: section({
-    title: textOf('Pushbroom'),
-    abstract: textOf('Processing of Earth-observation data near the data.'),
-    provider: section({
-      name: textOf('Pushbroom'),
-      site: optionalText,
-      contact: Type.Optional(CONTACT),
+export const CONFIG_SCHEMA = Type.Object(
+  {
+    dataDir: textOf('./data'),
+    public: section({
+      host: textOf('127.0.0.1'),
+      port: port(8080),
+      baseUrl: optionalText,
+      bodyLimit: count(4 * MIB),
     }),
-  }),
-  datasets: Type.Array(DATASET, { default: [] }),
-  bundles: Type.Array(text, { default: [] }),
-  jobs: section({
-    maxAttempts: count(3),
-    maxLosses: count(10),
-    failurePercent: Type.Number({ minimum: 0, maximum: 100, default: 0 }),
-    retryDelay: seconds(1),
-    maxRetryDelay: seconds(60),
-    wallTimeLimit: count(86_400),
-    silenceLimit: count(600),
-    cpus: cpus(1),
-    memoryMb: count(1024),
-    productsPerRequest: count(1_000_000),
-  }),
-  engines: section({
-    local: section({
-      enabled: Type.Boolean({ default: true }),
-      cpus: cpus(availableParallelism()),
-      memoryMb: count(Math.floor((0.8 * machineMemory) / MIB)),
-      isolation: Type.Enum(['auto', 'none', 'bubblewrap'], { default: 'auto' }),
-      outputLimit: count(64 * MIB),
+    internal: section({ host: textOf('127.0.0.1'), port: port(8081) }),
+    service: section({
+      title: textOf('Pushbroom'),
+      abstract: textOf('Processing of Earth-observation data near the data.'),
+      provider: section({
+        name: textOf('Pushbroom'),
+        site: optionalText,
+        contact: Type.Optional(CONTACT),
+      }),
     }),
-  }),
-  uploads: section({
-    compressedBytes: count(2 * GIB),
-    expandedBytes: count(8 * GIB),
-    entries: count(100_000),
-  }),
-  staging: section({
-    user: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{1,100}$', default: 'anonymous' }),
-    userPrefix: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{0,50}$', default: '' }),
-  }),
-  log: section({
-    level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-      default: 'info',
+    datasets: Type.Array(DATASET, { default: [] }),
+    bundles: Type.Array(text, { default: [] }),
+    jobs: section({
+      maxAttempts: count(3),
+      maxLosses: count(10),
+      failurePercent: Type.Number({ minimum: 0, maximum: 100, default: 0 }),
+      retryDelay: seconds(1),
+      maxRetryDelay: seconds(60),
+      wallTimeLimit: count(86_400),
+      silenceLimit: count(600),
+      cpus: cpus(1),
+      memoryMb: count(1024),
+      productsPerRequest: count(1_000_000),
     }),
-    file: optionalText,
-  }),
-});
+    engines: section({
+      local: section({
+        enabled: Type.Boolean({ default: true }),
+        cpus: cpus(availableParallelism()),
+        memoryMb: count(Math.floor((0.8 * machineMemory) / MIB)),
+        isolation: Type.Enum(['auto', 'none', 'bubblewrap'], { default: 'auto' }),
+        outputLimit: count(64 * MIB),
+      }),
+    }),
+    uploads: section({
+      compressedBytes: count(2 * GIB),
+      expandedBytes: count(8 * GIB),
+      entries: count(100_000),
+    }),
+    staging: section({
+      user: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{1,100}$', default: 'anonymous' }),
+      userPrefix: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{0,50}$', default: '' }),
+    }),
+    log: section({
+      level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+        default: 'info',
+      }),
+      file: optionalText,
+    }),
+  },
+  { additionalProperties: false },
+);
 
 /** The configuration as it is written, with its defaults. */
 export type Settings = Static<typeof CONFIG_SCHEMA>;

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { Default } from 'typebox/value';
 import { stringify } from 'yaml';
 import {
   contradictions,
@@ -10,7 +9,6 @@ import {
   schemaProblems,
   valueAt,
 } from './config-problems.ts';
-import { CONFIG_SCHEMA } from './config-schema.ts';
 import type { Problem } from './config-problems.ts';
 import type { DatasetSettings, Settings } from './config-schema.ts';
 import { parseRegion } from './core/region.ts';
@@ -46,7 +44,7 @@ export interface ConfigSource {
  */
 export async function loadConfig({ file, overrides = {} }: ConfigSource): Promise<Config> {
   const source = file === undefined ? undefined : await readSource(file);
-  const settings = Default(CONFIG_SCHEMA, merge(prune(source?.content ?? {}), prune(overrides)));
+  const settings = merge(prune(source?.content ?? {}), prune(overrides));
   const refusal = (problems: readonly Problem[]) => {
     const lines = problems.map(({ path, reason }) => {
       const place = source ? `${file}: ${source.placeOf(path)}` : 'configuration';

@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { Ajv } from 'ajv';
+import type { ValidateFunction } from 'ajv';
 import { fastify, LogController } from 'fastify';
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchemaCompiler,
+} from 'fastify';
 import { PushbroomError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
 
@@ -26,13 +34,29 @@ export function createHttp({ logger, bodyLimit }: HttpOptions): FastifyInstance 
     // Before there is a route, e.g. for an address that cannot be decoded.
     frameworkErrors: sendError,
     genReqId: () => randomUUID(),
-    // What a request says is taken or refused, never quietly dropped.
-    ajv: { customOptions: { removeAdditional: false } },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1000 },
   });
+  app.setValidatorCompiler(createValidatorCompiler());
+  // Our own types say what an answer looks like; compiling a serializer for each would only cost time at the start.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setErrorHandler(sendError);
   app.setNotFoundHandler(notFound);
   return app;
+}
+
+/** Compiles a route's schema when it is first asked: most routes of a start never are. */
+function createValidatorCompiler(): FastifySchemaCompiler<object> {
+  // What a request says is taken or refused, never quietly dropped; query strings become numbers and booleans.
+  const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true, removeAdditional: false });
+  return ({ schema }) => {
+    let validate: ValidateFunction | undefined;
+    return (data: unknown) => {
+      validate ??= ajv.compile(schema);
+      if (validate(data)) return { value: data };
+      const message = ajv.errorsText(validate.errors, { dataVar: 'the request' });
+      return { error: Object.assign(new Error(message), { validation: validate.errors ?? [] }) };
+    };
+  };
 }
 
 function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -94,7 +94,8 @@ describe('a job of workflow L2Plus', () => {
     expect(launch()).toEqual([]);
     expect(kinds()).not.toContain('stage');
     end(2);
-    expect(kinds()).toContain('stage');
+    endSplit();
+    expect(kinds().filter((kind) => kind === 'stage')).toHaveLength(1);
     expect(jobMoves().map(({ to }) => to)).toEqual(['running']);
     happens({ type: 'staged', jobId: aJob().id, results: [] });
     expect(jobMoves().map(({ to }) => to)).toEqual(['running', 'successful']);
@@ -158,6 +159,22 @@ describe('a job of workflow L3', () => {
     endSplit();
     launch();
     end(0, 1, { outputs: [] });
+    end(1, 1, { outputs: [] });
+    expect(launch()).toEqual([]);
+    expect(kinds()).toContain('stage');
+  });
+});
+
+describe('an aggregation that leaves nothing', () => {
+  test('is not formatted', () => {
+    const { find, endSplit, launch, end, kinds } = story(
+      aJob({ workflow: l3(1), periods: periods(1) }),
+    );
+    find(product('a'));
+    endSplit();
+    launch();
+    end(0);
+    expect(launch()).toEqual(['aggregate 2020-01-01:2020-01-01#0']);
     end(1, 1, { outputs: [] });
     expect(launch()).toEqual([]);
     expect(kinds()).toContain('stage');
@@ -275,6 +292,7 @@ describe('news', () => {
     find(product('a'), product('b'));
     launch();
     happens({ type: 'jobDismissed', jobId: aJob().id });
+    happens({ type: 'jobDismissed', jobId: aJob().id });
     expect(effects.filter(({ type }) => type === 'kill')).toHaveLength(2);
     end(0, 1, {}, 'lost');
     expect(state.jobs.size).toBe(1);
@@ -283,6 +301,17 @@ describe('news', () => {
     expect(effects.at(-1)).toMatchObject({ type: 'clean', state: 'dismissed' });
     happens({ type: 'jobDismissed', jobId: aJob().id });
     expect(jobMoves().filter(({ to }) => to !== 'running')).toHaveLength(1);
+  });
+
+  test('of its end keeps a job from being given to nodes, ready tasks and delayed ones alike', () => {
+    const { find, launch, end, happens, at } = story(aJob());
+    find(product('a'), product('b'));
+    launch();
+    end(0, 1, FAILURE, 'failed');
+    find(product('c'));
+    happens({ type: 'jobDismissed', jobId: aJob().id });
+    at(9_000_000);
+    expect(launch()).toEqual([]);
   });
 
   test('that a killed attempt of a dismissed job runs after all kills it again', () => {

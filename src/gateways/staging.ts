@@ -1,8 +1,8 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, sep } from 'node:path';
-import fastifyStatic from '@fastify/static';
+import { basename, dirname, join, sep } from 'node:path';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { notFound, pathOf } from '../http.ts';
+import { CHECKSUMS, mediaType } from '../publication/media-type.ts';
 import type { FrontDoor } from './front-door.ts';
 import { sendPage } from './page.ts';
 
@@ -12,32 +12,18 @@ export interface StagingOptions {
   readonly stagingDir: string;
 }
 
-/** How a file is refused. */
-interface SendError {
-  readonly statusCode: number;
-  readonly headers: Record<string, string>;
-}
-
 /**
  * The results of jobs, read only (specification F.1): files with ranges and validators, and a listing of a job's own
  * directories. What is above a job cannot be listed.
  */
 export const staging: FastifyPluginAsync<StagingOptions> = async (app, { door, stagingDir }) => {
-  await app.register(fastifyStatic, { root: stagingDir, serve: false, contentType: false });
-
-  app.setErrorHandler((thrown: SendError, _request, reply) => {
-    // The catalogue has no entry for it, and a client that asks for ranges needs no words.
-    if (thrown.statusCode === 416) return reply.code(416).headers(thrown.headers).send();
-    throw thrown;
-  });
-
   const serve = async (request: FastifyRequest, reply: FastifyReply) => {
     const { user, job, '*': rest = '' } = request.params as Record<string, string>;
     const jobDir = await inside(stagingDir, [user!, job!]);
     const path = jobDir && (await inside(jobDir, rest.split('/').filter(Boolean)));
     if (path === undefined) return notFound(request);
     const found = await stat(path);
-    if (found.isFile() && path !== jobDir) return sendFile(reply, path);
+    if (found.isFile() && path !== jobDir) return sendFile(request, reply, path);
     if (!found.isDirectory()) return notFound(request);
     return sendListing(reply, `Results of ${job}`, path, door.baseUrl(request) + pathOf(request));
   };
@@ -68,36 +54,34 @@ const NOT_THERE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']);
 const isNotThere = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && NOT_THERE.has(String(error.code));
 
-// Nothing that a browser would run: products come from users' programs and share this server's origin.
-const MEDIA_TYPES: Readonly<Record<string, string>> = {
-  '.csv': 'text/csv; charset=utf-8',
-  '.gz': 'application/gzip',
-  '.jpg': 'image/jpeg',
-  '.json': 'application/json',
-  '.log': 'text/plain; charset=utf-8',
-  '.nc': 'application/x-netcdf',
-  '.png': 'image/png',
-  '.tif': 'image/tiff',
-  '.tiff': 'image/tiff',
-  '.txt': 'text/plain; charset=utf-8',
-  '.zip': 'application/zip',
-};
-
-function mediaTypeOf(name: string): string {
-  if (name.endsWith('-metadata')) return 'application/atom+xml';
-  if (name === 'SHA256SUMS') return 'text/plain; charset=utf-8';
-  return MEDIA_TYPES[extname(name).toLowerCase()] ?? 'application/octet-stream';
+/** Types that a browser would run are not among them: products come from users' programs and share this origin. */
+function typeOf(name: string): string {
+  const type = name === CHECKSUMS ? 'text/plain' : mediaType(name);
+  return type.startsWith('text/') ? `${type}; charset=utf-8` : type;
 }
 
-const sendFile = (reply: FastifyReply, path: string): FastifyReply =>
-  reply
+/** With ranges and validators; the library also says how it refuses a range. */
+async function sendFile(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  path: string,
+): Promise<FastifyReply> {
+  // Loaded with the first download: its table of media types takes a tenth of a start.
+  const { default: send } = await import('@fastify/send');
+  const name = encodeURIComponent(basename(path));
+  const options = { root: dirname(path), cacheControl: false, contentType: false };
+  const file = await send(request.raw, name, options);
+  return reply
+    .code(file.statusCode)
     .headers({
-      'content-type': mediaTypeOf(basename(path)),
+      ...file.headers,
+      'content-type': typeOf(basename(path)),
       'x-content-type-options': 'nosniff',
       'content-security-policy': "default-src 'none'; sandbox",
       'cache-control': 'private, no-cache',
     })
-    .sendFile(basename(path), dirname(path), { cacheControl: false });
+    .send(file.statusCode === 416 ? '' : file.stream);
+}
 
 const MAX_LISTED = 10_000;
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Value } from 'typebox/value';
+import { Ajv } from 'ajv';
 import type { Millis } from '../core/model.ts';
 import { messageOf, PushbroomError } from '../errors.ts';
 import {
@@ -133,10 +133,12 @@ async function load(
   return byKey;
 }
 
+const isBundleRecord = new Ajv().compile<BundleRecord>(BundleRecord);
+
 async function loadBundle(directory: string, key: string): Promise<DeployedBundle> {
   const archive = join(directory, `${key}.zip`);
   const record: unknown = JSON.parse(await readFile(join(directory, `${key}.json`), 'utf8'));
-  if (!Value.Check(BundleRecord, record)) {
+  if (!isBundleRecord(record)) {
     throw new Error('it does not hold what a deployment writes');
   }
   const { size } = await stat(archive);

@@ -3,6 +3,9 @@ import { extname } from 'node:path';
 /** Names of metadata documents end so (specification F.1). */
 export const METADATA_SUFFIX = '-metadata';
 
+/** Checksums of a job's results, to be checked with `sha256sum -c`. */
+export const CHECKSUMS = 'SHA256SUMS';
+
 const TYPES: Readonly<Record<string, string>> = {
   '.tif': 'image/tiff',
   '.tiff': 'image/tiff',
@@ -10,6 +13,8 @@ const TYPES: Readonly<Record<string, string>> = {
   '.jpg': 'image/jpeg',
   '.nc': 'application/netcdf',
   '.zip': 'application/zip',
+  '.gz': 'application/gzip',
+  '.log': 'text/plain',
   '.xml': 'application/xml',
   '.json': 'application/json',
   '.geojson': 'application/geo+json',

@@ -8,12 +8,9 @@ import { isLastStep } from '../jobs/assign.ts';
 import type { Layout } from '../layout.ts';
 import { sha256 } from '../runner/result.ts';
 import type { Store, TaskView } from '../store/store.ts';
-import { METADATA_SUFFIX, mediaType } from './media-type.ts';
+import { CHECKSUMS, METADATA_SUFFIX, mediaType } from './media-type.ts';
 import { metadataDocument } from './metadata.ts';
 import type { Publisher } from './metadata.ts';
-
-/** Checksums of a job's results, to be checked with `sha256sum -c`. */
-export const CHECKSUMS = 'SHA256SUMS';
 
 const PAGE = 500;
 const IMAGES = new Set(['image/png', 'image/jpeg']);

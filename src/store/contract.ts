@@ -100,7 +100,20 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
           losses: 0,
           failure,
         },
-        { type: 'endSplit', jobId: job.id, at: 41 },
+        { type: 'endSplit', jobId: job.id, at: 40 },
+      ]);
+      await store.commit([
+        {
+          type: 'retryTask',
+          task: tasks[2],
+          attempts: 0,
+          at: 41,
+          notBefore: 50,
+          failures: 0,
+          losses: 1,
+          failure,
+        },
+        { type: 'addTasks', jobId: job.id, tasks: [aTask(job, 3, { step: 'format' })], at: 41 },
       ]);
       expect(await store.job(job.id)).toMatchObject({
         state: 'running',
@@ -108,7 +121,11 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
         updatedAt: 41,
         attempts: 2,
         splitEnded: true,
-        steps: { process: { total: 3, finished: 1, failed: 1 }, aggregate: { total: 0 } },
+        steps: {
+          process: { total: 3, finished: 1, failed: 1 },
+          aggregate: { total: 0 },
+          format: { total: 1 },
+        },
       });
     });
 

@@ -41,7 +41,7 @@ describe('staged results', () => {
     ['a.png', 'image/png'],
     ['GUF-metadata', 'application/atom+xml'],
     ['SHA256SUMS', 'text/plain; charset=utf-8'],
-    ['sub%20dir/b.nc', 'application/x-netcdf'],
+    ['sub%20dir/b.nc', 'application/netcdf'],
     ['page.html', 'application/octet-stream'],
     ['odd.weird', 'application/octet-stream'],
     ['latest.tif', 'image/tiff'],

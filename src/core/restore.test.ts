@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+import { L2_FORMATTED, aJob, l3, periods, product } from '../../test/fixtures/jobs.ts';
+import { openSqlite } from '../store/sqlite/sqlite.ts';
+import { advance } from './advance.ts';
+import { apply } from './apply.ts';
+import type { Change, Event, Plan } from './change.ts';
+import { decide } from './decide.ts';
+import { isJobEnded } from './lifecycle.ts';
+import type { AttemptState } from './model.ts';
+import { place } from './place.ts';
+import { createState, restore } from './state.ts';
+import type { JobRecord, State } from './state.ts';
+
+const action = fc.oneof(
+  fc.record({ type: fc.constant('find' as const), count: fc.integer({ min: 1, max: 3 }) }),
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant('place' as const),
+      cpus: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant('end' as const),
+      choice: fc.nat(9),
+      to: fc.constantFrom<AttemptState>('running', 'finished', 'finished', 'failed', 'lost'),
+      isProductive: fc.boolean(),
+    }),
+  },
+  fc.record({ type: fc.constantFrom('endSplit' as const, 'wake' as const, 'wake' as const) }),
+);
+
+/** What has to come back; `due` and `requested` are found again by `advance`. */
+const essence = (record: JobRecord, delayed: State['delayed']) => ({
+  state: record.state,
+  splitEnded: record.splitEnded,
+  splitUpTo: record.splitUpTo,
+  nextTask: record.nextTask,
+  tasks: [...record.tasks.values()],
+  attempts: [...record.attempts.values()].toSorted((a, b) => a.attempt.task - b.attempt.task),
+  steps: Object.values(record.steps).map(({ total, finished, failed }) => ({
+    total,
+    finished,
+    failed,
+  })),
+  periods: record.periods.map(({ open, productive }) => ({ open, productive })),
+  losses: record.losses.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
+  usedCpus: record.usedCpus,
+  // The store does not write down that a delay is over: such tasks come back as delayed and wake at once.
+  ready: Object.values(record.steps).reduce((sum, { ready }) => sum + ready.size, delayed.size),
+});
+
+test('a state that is read back from the store is the one that was written', async () => {
+  const seen = { delayed: 0, running: 0, lost: 0, later: 0 };
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(L2_FORMATTED, l3(2)),
+      fc.array(action, { minLength: 20, maxLength: 80, size: 'max' }),
+      async (workflow, actions) => {
+        const job = aJob({
+          workflow,
+          periods: workflow.aggregate ? periods(3) : [],
+          retry: { failurePercent: 100, maxAttempts: 2, maxLosses: 2 },
+        });
+        await using store = openSqlite(':memory:');
+        const state = createState();
+        const written: Change[] = [];
+        let found = 0;
+        const follow = ({ changes }: Plan) => {
+          apply(state, changes);
+          written.push(...changes);
+        };
+        const happens = (event: Event) => {
+          follow(decide(state, event, 0));
+          follow(advance(state, job.id, 0));
+        };
+        happens({ type: 'jobAccepted', job });
+        for (const [index, act] of actions.entries()) {
+          const record = state.jobs.get(job.id);
+          if (!record || isJobEnded(record.state)) break;
+          if (act.type === 'find' && !record.splitEnded) {
+            const products = Array.from({ length: act.count }, () => {
+              found += 1;
+              const period = workflow.aggregate ? Math.min(2, Math.floor(found / 4)) : 0;
+              return product(
+                `${found}`,
+                period,
+                workflow.aggregate ? Math.min(2, period + (found % 2)) : 0,
+              );
+            });
+            happens({ type: 'productsFound', jobId: job.id, products });
+          } else if (act.type === 'endSplit') {
+            happens({ type: 'splitEnded', jobId: job.id });
+          } else if (act.type === 'wake') {
+            apply(state, [{ type: 'wake', until: Infinity }]);
+          } else if (act.type === 'place') {
+            const resources = { cpus: act.cpus, memoryMb: 9999 };
+            const offer = { id: `${index}`, engine: 'e', node: 'n', resources };
+            apply(state, [{ type: 'setNode', engine: 'e', node: 'n', offers: [offer] }]);
+            follow(place(state, 0));
+          } else if (act.type === 'end' && record.attempts.size > 0) {
+            const attemptId = [...record.attempts.keys()][act.choice % record.attempts.size]!;
+            const outputs = act.isProductive ? [{ path: 'a', size: 1 }] : [];
+            happens({
+              type: 'attemptMoved',
+              engine: 'e',
+              attemptId,
+              to: act.to,
+              result: { outputs },
+            });
+          }
+        }
+        await store.commit(written);
+        const record = state.jobs.get(job.id);
+        if (!record) return;
+        const again = createState();
+        for (const snapshot of await store.load()) restore(again, snapshot);
+        const restored = again.jobs.get(job.id)!;
+        expect(essence(restored, again.delayed)).toEqual(essence(record, state.delayed));
+        seen.delayed += state.delayed.size;
+        seen.running += record.attempts.size;
+        seen.lost += record.losses.length;
+        seen.later += record.steps.aggregate.total + record.steps.format.total;
+      },
+    ),
+    { numRuns: 300 },
+  );
+  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20);
+});
