@@ -27,13 +27,10 @@ export type Event =
   | { readonly type: 'splitEnded'; readonly jobId: JobId; readonly failure?: Failure }
   | { readonly type: 'staged'; readonly jobId: JobId; readonly results: readonly JobResult[] }
   | { readonly type: 'stagingFailed'; readonly jobId: JobId; readonly failure: Failure }
-  | {
-      readonly type: 'attemptMoved';
-      readonly engine: EngineId;
-      readonly attemptId: AttemptId;
-      readonly to: AttemptState;
-      readonly result?: AttemptResult;
-    }
+  | EngineEvent;
+
+/** What an engine tells. Repeated and reordered news is harmless. */
+export type EngineEvent =
   | {
       readonly type: 'nodeUp';
       readonly engine: EngineId;
@@ -46,6 +43,13 @@ export type Event =
       readonly type: 'rescinded';
       readonly engine: EngineId;
       readonly offerIds: readonly OfferId[];
+    }
+  | {
+      readonly type: 'attemptMoved';
+      readonly engine: EngineId;
+      readonly attemptId: AttemptId;
+      readonly to: AttemptState;
+      readonly result?: AttemptResult;
     };
 
 /** What to write down, in one transaction, before anything is done. */

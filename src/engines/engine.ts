@@ -1,33 +1,16 @@
+import type { EngineEvent } from '../core/change.ts';
 import type {
   AttemptId,
   AttemptResult,
   AttemptState,
   EngineId,
   NodeId,
-  Offer,
   OfferId,
   Resources,
 } from '../core/model.ts';
 import type { Assignment } from '../runner/assignment.ts';
 
-/** What an engine tells. Repeated and reordered news is harmless. */
-export type EngineEvent =
-  | {
-      readonly type: 'nodeUp';
-      readonly engine: EngineId;
-      readonly node: NodeId;
-      readonly resources: Resources;
-    }
-  | { readonly type: 'nodeDown'; readonly engine: EngineId; readonly node: NodeId }
-  | { readonly type: 'offered'; readonly offers: readonly Offer[] }
-  | { readonly type: 'rescinded'; readonly engine: EngineId; readonly offerIds: readonly OfferId[] }
-  | {
-      readonly type: 'attemptMoved';
-      readonly engine: EngineId;
-      readonly attemptId: AttemptId;
-      readonly to: AttemptState;
-      readonly result?: AttemptResult;
-    };
+export type { EngineEvent };
 
 export interface AttemptNews {
   readonly state: AttemptState;

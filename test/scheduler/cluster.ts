@@ -1,5 +1,6 @@
 import type { AttemptId, Resources } from '../../src/core/model.ts';
-import type { AttemptNews, Engine, EngineEvent, Launch } from '../../src/engines/engine.ts';
+import type { EngineEvent } from '../../src/core/change.ts';
+import type { AttemptNews, Engine, Launch } from '../../src/engines/engine.ts';
 
 /** How an attempt will end. */
 export type Fate = 'finish' | 'finishEmpty' | 'fail' | 'lose';
