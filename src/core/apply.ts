@@ -1,5 +1,12 @@
 import type { Change } from './change.ts';
-import { isAttemptEnded, isJobEnded } from './lifecycle.ts';
+import {
+  ATTEMPT_MOVES,
+  JOB_MOVES,
+  TASK_MOVES,
+  isAttemptEnded,
+  isJobEnded,
+  legalMove,
+} from './lifecycle.ts';
 import type { Millis } from './model.ts';
 import { addTask, createJobRecord, endTask, hasReady, nodeKey } from './state.ts';
 import type { JobRecord, State } from './state.ts';
@@ -67,7 +74,7 @@ function applyToJob(state: State, record: JobRecord, change: JobChange): void {
       });
       return;
     case 'moveJob':
-      record.state = change.to;
+      record.state = legalMove(JOB_MOVES, record.state, change.to);
       if (isJobEnded(change.to)) state.waiting.delete(record.job.id);
       return;
     case 'addAttempt':
@@ -81,6 +88,7 @@ function applyToJob(state: State, record: JobRecord, change: JobChange): void {
       return;
     case 'retryTask': {
       const task = record.tasks.get(change.task.number)!;
+      legalMove(TASK_MOVES, task.state, 'ready');
       task.state = 'ready';
       task.failures = change.failures;
       task.losses = change.losses;
@@ -105,6 +113,7 @@ function addAttempt(
   if (ready.shift() !== attempt.task) throw new Error(`task ${attempt.task} is not the next one`);
   if (!hasReady(record)) state.waiting.delete(record.job.id);
   const task = record.tasks.get(attempt.task)!;
+  legalMove(TASK_MOVES, task.state, 'running');
   task.state = 'running';
   task.attempts = attempt.number;
   record.attempts.set(attempt.id, { attempt, resources, state: 'launched' });
@@ -113,7 +122,7 @@ function addAttempt(
 
 function moveAttempt(record: JobRecord, change: Extract<Change, { type: 'moveAttempt' }>): void {
   const attempt = record.attempts.get(change.attempt.id)!;
-  attempt.state = change.to;
+  attempt.state = legalMove(ATTEMPT_MOVES, attempt.state, change.to);
   if (!isAttemptEnded(change.to)) return;
   record.attempts.delete(change.attempt.id);
   record.usedCpus -= attempt.resources.cpus;

@@ -30,6 +30,12 @@ export const ATTEMPT_MOVES: Moves<AttemptState> = {
 export const canMove = <S extends string>(moves: Moves<S>, from: S, to: S): boolean =>
   moves[from].includes(to);
 
+/** @returns `to` @throws Error for a move that the table does not allow: a defect, not a user's fault */
+export function legalMove<S extends string>(moves: Moves<S>, from: S, to: S): S {
+  if (!canMove(moves, from, to)) throw new Error(`an illegal move from ${from} to ${to}`);
+  return to;
+}
+
 export const isTerminal = <S extends string>(moves: Moves<S>, state: S): boolean =>
   moves[state].length === 0;
 

@@ -131,3 +131,35 @@ test('a state that is read back from the store is the one that was written', asy
   );
   for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20);
 });
+
+test('the wait before a task is tried again outlives the scheduler', () => {
+  const job = aJob();
+  const task = {
+    jobId: job.id,
+    number: 0,
+    step: 'process',
+    key: 'a',
+    firstPeriod: 0,
+    lastPeriod: 0,
+  } as const;
+  const stored = {
+    task,
+    state: 'ready',
+    attempts: 1,
+    failures: 1,
+    losses: 0,
+    productive: false,
+  } as const;
+  const state = createState();
+  restore(state, {
+    job,
+    state: 'running',
+    splitEnded: true,
+    tasks: [{ ...stored, notBefore: 99 }],
+    attempts: [],
+  });
+  expect(state.waiting.size).toBe(0);
+  expect(state.delayed.peek()).toEqual({ until: 99, jobId: job.id, task: 0 });
+  apply(state, [{ type: 'wake', until: 99 }]);
+  expect(state.waiting).toEqual(new Set([job.id]));
+});

@@ -1,4 +1,4 @@
-import type { JobId, JobResult, Period } from '../core/model.ts';
+import type { JobId, JobResult } from '../core/model.ts';
 import type { AttemptView, JobQuery, JobView, Page, TaskQuery, TaskView } from '../store/store.ts';
 
 /** On whose behalf a front door speaks. */
@@ -69,9 +69,6 @@ export interface Jobs {
   tasks(id: JobId, query: TaskQuery): Promise<Page<TaskView>>;
   attempts(id: JobId, task: number): Promise<readonly AttemptView[]>;
 }
-
-/** Periods as users and messages write them: `[2002-04-05:2002-04-09]`. */
-export const periodText = ({ from, to }: Period): string => `[${from}:${to}]`;
 
 /** Public path of a result below the base URL. */
 export const stagingPath = (user: string, id: JobId, file = ''): string =>
