@@ -9,7 +9,9 @@ import type { Store } from '../store/store.ts';
 /** Reads what an attempt says, also while it runs. A log that grows past its size begins anew. */
 export function createLogReader({ store, layout }: { store: Store; layout: Layout }) {
   /**
-   * @returns text from byte `offset` on, at most `limit` bytes, and the offset after it
+   * @param offset of a byte; beyond the end, the log has begun anew and is read from its start
+   * @param limit at least 4, the most bytes that a character has
+   * @returns text from there on, at most `limit` bytes and only whole characters, and the offset after it
    * @throws NO_SUCH_JOB, NOT_FOUND
    */
   return async (attemptId: AttemptId, stream: 'out' | 'err', offset: number, limit: number) => {
@@ -25,10 +27,27 @@ export function createLogReader({ store, layout }: { store: Store; layout: Layou
     // Who says nothing has no file.
     if (!file) return { text: '', next: offset };
     try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(limit), 0, limit, offset);
-      return { text: buffer.toString('utf8', 0, bytesRead), next: offset + bytesRead };
+      const { size } = await file.stat();
+      const start = offset > size ? 0 : offset;
+      const bytes = Buffer.allocUnsafe(Math.min(limit, size - start));
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
+      const length = wholeCharacters(bytes.subarray(0, bytesRead));
+      return { text: bytes.toString('utf8', 0, length), next: start + length };
     } finally {
       await file.close();
     }
   };
+}
+
+/** How many bytes come before a last character that is not complete; all of them if there is nothing else. */
+function wholeCharacters(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length - 1); back += 1) {
+    const byte = bytes.at(-back)!;
+    // 10xxxxxx goes on, 11xxxxxx begins (RFC 3629).
+    if (byte < 0x80) break;
+    if (byte < 0xc0) continue;
+    const wanted = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+    return back < wanted ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
 }

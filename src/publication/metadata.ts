@@ -94,18 +94,19 @@ const begin = (job: Job) => `${job.products.range!.from}T00:00:00.000Z`;
 const end = (job: Job) => `${job.products.range!.to}T23:59:59.000Z`;
 const periodText = (job: Job): string => `${begin(job)}/${end(job)}`;
 
-/** The region as its bounding box, in GML's and GeoRSS's order: latitude first. */
+/** The region in GML's and GeoRSS's order, latitude first: its ring if it is one simple polygon, otherwise its box. */
 function footprintOf({ products: { regionWkt } }: Job) {
   if (regionWkt === undefined) return undefined;
-  const [west, south, east, north] = parseRegion(regionWkt).box;
-  const corners = [
+  const { wkt, box } = parseRegion(regionWkt);
+  const [west, south, east, north] = box;
+  const points = ringOf(wkt) ?? [
     [south, west],
     [north, west],
     [north, east],
     [south, east],
     [south, west],
   ];
-  const ring = corners.map((corner) => corner.join(' ')).join(' ');
+  const ring = { count: points.length, text: points.map((point) => point.join(' ')).join(' ') };
   const where = element(
     'grs10:where',
     {},
@@ -115,18 +116,27 @@ function footprintOf({ products: { regionWkt } }: Job) {
       element(
         'gml31:exterior',
         {},
-        element('gml31:LinearRing', {}, element('gml31:posList', { srsDimension: 2 }, ring)),
+        element('gml31:LinearRing', {}, element('gml31:posList', { srsDimension: 2 }, ring.text)),
       ),
     ),
   );
-  const box = [south, west, north, east].map((degrees) => degrees.toFixed(5)).join(' ');
-  return { ring, where, box: element('georss:box', {}, box) };
+  const corners = [south, west, north, east].map((degrees) => degrees.toFixed(5)).join(' ');
+  return { ring, where, box: element('georss:box', {}, corners) };
 }
+
+/** Latitude and longitude of each point of a polygon without holes, of WKT as the core prints it. */
+const ringOf = (wkt: string): number[][] | undefined =>
+  /^POLYGON\(\(([^()]*)\)\)$/
+    .exec(wkt)?.[1]!
+    .split(',')
+    .map((point) => point.split(' ').map(Number).toReversed());
+
+type Ring = NonNullable<ReturnType<typeof footprintOf>>['ring'];
 
 function earthObservation(
   { job, results, publisher, finishedAt }: MetadataInput,
   href: (path: string) => string,
-  ring: string | undefined,
+  ring: Ring | undefined,
 ): Xml {
   const finished = new Date(finishedAt).toISOString();
   const time = (name: string, ...content: Xml[]) => element(`om:${name}`, {}, ...content);
@@ -167,7 +177,7 @@ function earthObservation(
   );
 }
 
-const featureOfInterest = (ring: string): Xml =>
+const featureOfInterest = ({ count, text }: Ring): Xml =>
   element(
     'om:featureOfInterest',
     {},
@@ -192,7 +202,7 @@ const featureOfInterest = (ring: string): Xml =>
                 element(
                   'gml:LinearRing',
                   {},
-                  element('gml:posList', { count: 5, srsDimension: 2 }, ring),
+                  element('gml:posList', { count, srsDimension: 2 }, text),
                 ),
               ),
             ),

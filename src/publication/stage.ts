@@ -41,7 +41,7 @@ export function createStager({ store, layout, publisher, now }: StageOptions) {
     }
     results.sort((a, b) => (a.path < b.path ? -1 : 1));
     results.push(await stageMetadata(job, results, partial));
-    await writeFile(join(partial, CHECKSUMS), results.map(checksumLine).join(''));
+    await stageText(partial, CHECKSUMS, results.map(checksumLine).join(''));
     await sync(partial);
     await mkdir(dirname(target), { recursive: true });
     // What an earlier staging left, whose end was not stored.
@@ -54,7 +54,7 @@ export function createStager({ store, layout, publisher, now }: StageOptions) {
   async function stageMetadata(job: Job, results: readonly JobResult[], directory: string) {
     const path = `${fileName(job.title)}${METADATA_SUFFIX}`;
     const text = metadataDocument({ job, results, publisher, finishedAt: now() });
-    await writeFile(join(directory, path), text);
+    await stageText(directory, path, text);
     const sum = await sha256(join(directory, path));
     const size = Buffer.byteLength(text);
     return { path, type: mediaType(path), size, sha256: sum, role: 'metadata' } as const;
@@ -98,10 +98,16 @@ async function stageFile(from: string, to: string, output: OutputFile): Promise<
   };
 }
 
+/** Never over a result of that name, which is a link to the committed output. */
+const stageText = (directory: string, file: string, text: string): Promise<void> =>
+  writeFile(join(directory, file), text, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+    throw stagingError(file, error);
+  });
+
 function stagingError(file: string, error: NodeJS.ErrnoException): Error {
   switch (error.code) {
     case 'EEXIST':
-      return new Error(`two tasks have left a result of the name '${file}'`, { cause: error });
+      return new Error(`there are two results of the name '${file}'`, { cause: error });
     case 'ENOSPC':
       return new PushbroomError('STORAGE_FULL', `no space is left for '${file}'`, { cause: error });
     default:
@@ -111,13 +117,21 @@ function stagingError(file: string, error: NodeJS.ErrnoException): Error {
 
 const checksumLine = ({ sha256: sum, path }: JobResult): string => `${sum}  ${path}\n`;
 
+/** Bytes of a file name that is made of a title; file systems take 255, and ours get a suffix. */
+const LONGEST_NAME = 150;
+
 /** A title as a file name (specification C.9): no slashes, blanks as underscores. */
-export const fileName = (title: string): string =>
-  title
+export function fileName(title: string): string {
+  const name = title
     .replaceAll(/[/\\]/g, '')
     .replaceAll(/[^\p{L}\p{N}._+()-]+/gu, '_')
-    .replace(/^[._]+/, '')
-    .slice(0, 150) || 'result';
+    .replace(/^[._]+/, '');
+  // Where the cut goes through a character, what is left of it becomes U+FFFD.
+  const cut = Buffer.from(name)
+    .toString('utf8', 0, LONGEST_NAME)
+    .replace(/\ufffd+$/, '');
+  return cut || 'result';
+}
 
 async function sync(directory: string): Promise<void> {
   const handle = await open(directory, 'r');

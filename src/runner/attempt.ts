@@ -1,16 +1,17 @@
-import { mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 
 import type { AttemptResult, Failure, FailureKind, OutputFile } from '../core/model.ts';
-import { messageOf } from '../errors.ts';
 import type { Assignment } from './assignment.ts';
+import { failureOf } from './failure.ts';
+import { createLimits } from './limits.ts';
 import { createLog } from './log.ts';
 import { createMeasure } from './measure.ts';
 import { parametersText } from './parameters.ts';
 import { runProgram } from './program.ts';
 import type { ProgramEnd } from './program.ts';
 import { OutputError, collectOutputs, commitOutputs, committedOutputs } from './result.ts';
-import { unpackBundle } from './unpack.ts';
+import { makeScratch, removeScratch } from './scratch.ts';
 
 export interface AttemptEnd {
   readonly to: 'finished' | 'failed' | 'killed';
@@ -37,15 +38,17 @@ export interface AttemptOptions {
   readonly signal: AbortSignal;
 }
 
-const PARAMETERS_FILE = 'parameters';
+type Run = (file: string, ...args: string[]) => Promise<ProgramEnd>;
 
 /**
  * Makes one attempt on this node: unpacks the bundle if need be, runs prepare, the processor and finalize in a fresh
  * directory, and commits the outputs. Never rejects: whatever happens is the attempt's end.
+ *
+ * Small steps on the file system are synchronous: a runner has nothing else to do meanwhile, and waiting for a thread
+ * takes longer than they do.
  */
 export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
   const { assignment } = options;
-  const { scratch } = assignment.directories;
   const startedAt = Date.now();
   const measure = createMeasure();
   const end = (to: AttemptEnd['to'], result: AttemptResult): AttemptEnd => ({
@@ -57,138 +60,133 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
     return end('finished', { exitCode: 0, outputs });
   } catch (error) {
     if (error instanceof AttemptAborted) return end('killed', {});
-    if (error instanceof AttemptFailed) {
-      const { exitCode, signal } = error.program ?? {};
-      return end('failed', {
-        ...(exitCode !== undefined && { exitCode }),
-        ...(signal !== undefined && { signal }),
-        failure: error.failure,
-      });
+    if (!(error instanceof AttemptFailed)) {
+      return end('failed', { failure: unexpected(assignment, error) });
     }
-    return end('failed', { failure: unexpected(assignment, error) });
+    const { exitCode, signal } = error.program ?? {};
+    return end('failed', {
+      ...(exitCode !== undefined && { exitCode }),
+      ...(signal !== undefined && { signal }),
+      failure: error.failure,
+    });
   } finally {
-    await rm(scratch, { recursive: true, force: true }).catch(() => undefined);
+    try {
+      removeScratch(assignment.directories.scratch);
+    } catch {
+      // It goes with the job's other files.
+    }
   }
 }
 
-function unexpected({ executables }: Assignment, error: unknown): Failure {
-  if (error instanceof OutputError) {
-    return { kind: 'output', message: `${executables.main} ${error.message}` };
-  }
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return { kind: 'disk', message: `no space is left on the node's disk: ${messageOf(error)}` };
-  }
-  return { kind: 'engine', message: messageOf(error) };
-}
+const unexpected = ({ executables }: Assignment, error: unknown): Failure =>
+  error instanceof OutputError
+    ? { kind: 'output', message: `${executables.main} ${error.message}` }
+    : failureOf(error);
 
 async function attempt(
   options: AttemptOptions,
   look: (pid: number) => number,
 ): Promise<readonly OutputFile[]> {
-  const { assignment } = options;
-  const { scratch, result } = assignment.directories;
+  const { assignment, onSpawn, signal } = options;
+  const { scratch, result, log } = assignment.directories;
   // An attempt whose success never reached the scheduler has done the work already.
-  const winner = await committedOutputs(result);
+  const winner = committedOutputs(result);
   if (winner) return winner;
-  const bundle = await unpackBundle(
-    assignment.bundle.archive,
-    assignment.bundle.hash,
-    assignment.directories.cache,
-  ).catch((error: unknown) => {
-    const { name, version } = assignment.bundle;
-    throw new AttemptFailed('deployment', `bundle ${name}-${version}: ${messageOf(error)}`);
-  });
-  await mkdir(scratch, { recursive: true });
-  await writeFile(join(scratch, PARAMETERS_FILE), parametersText(assignment.parameters));
-  const logs = await openLogs(assignment.directories.log);
-  const run = (file: string, ...args: string[]) =>
-    program(options, look, logs, { file: join(bundle, file), args });
+  const bundle = await bundleOf(assignment);
+  makeScratch(scratch);
+  const limits = createLimits(assignment.limits, () => performance.now());
+  const logs = { out: createLog(`${log}.out`), err: createLog(`${log}.err`) };
   try {
-    return await runSteps(assignment, run);
+    return await runSteps(assignment, async (file, ...args) => {
+      if (signal.aborted) throw new AttemptAborted();
+      const program = await runProgram({
+        file: join(bundle, file),
+        arguments: args,
+        directory: scratch,
+        assignment,
+        limits,
+        look,
+        log: logs,
+        onSpawn,
+        signal,
+      });
+      check(file, program);
+      return program;
+    });
   } finally {
     logs.out.close();
     logs.err.close();
   }
 }
 
-type Run = (file: string, ...args: string[]) => Promise<ProgramEnd>;
+/** Where the bundle is unpacked; that is done, and what does it loaded, by the first attempt on the node only. */
+async function bundleOf({ bundle, directories: { cache } }: Assignment): Promise<string> {
+  const unpacked = join(cache, bundle.hash);
+  if (existsSync(unpacked)) return unpacked;
+  try {
+    const { unpackBundle } = await import('./unpack.ts');
+    return await unpackBundle(bundle.archive, bundle.hash, cache);
+  } catch (error) {
+    const failure = failureOf(error);
+    const kind = failure.kind === 'disk' ? 'disk' : 'deployment';
+    throw new AttemptFailed(kind, `bundle ${bundle.name}-${bundle.version}: ${failure.message}`);
+  }
+}
 
 async function runSteps(assignment: Assignment, run: Run): Promise<readonly OutputFile[]> {
-  const { executables, directories } = assignment;
+  const { executables, directories, checksum } = assignment;
   const { scratch, result } = directories;
-  const collected = join(scratch, '.collected');
-  await mkdir(collected);
-  const prepared = executables.prepare
-    ? (await run(executables.prepare, assignment.input, collected)).announced
+  const { prepare, main, finalize } = executables;
+  const parameters = writeParameters(assignment);
+  /** What prepare and finalize know as the output directory. */
+  const outputDirectory = join(scratch, '.outputs');
+  if (prepare || finalize) mkdirSync(outputDirectory);
+  const prepared = prepare
+    ? (await run(prepare, assignment.input, outputDirectory)).announced
     : undefined;
   if (prepared?.skip) return [];
-  const input = prepared?.input ?? (await linkInput(assignment));
-  const { announced } = await run(executables.main, input, PARAMETERS_FILE);
-  if (announced.outputs.length === 0) return [];
-  if (!executables.finalize) {
-    const { outputs } = announced;
-    const { checksum } = assignment;
-    const files = await collectOutputs({
-      directory: scratch,
-      into: collected,
-      announced: outputs,
-      checksum,
-    });
-    return commitOutputs(collected, result, files);
+  const input = prepared?.input ?? linkInput(assignment);
+  let { outputs } = (await run(main, input, parameters)).announced;
+  if (outputs.length === 0) return [];
+  if (finalize) {
+    await run(finalize, ...outputs.map(({ path }) => path), outputDirectory);
+    outputs = readdirSync(outputDirectory)
+      .toSorted()
+      .map((name) => ({ path: join(outputDirectory, name) }));
   }
-  const names = announced.outputs.map(({ path }) => path);
-  await run(executables.finalize, ...names, collected);
-  const finalized = (await readdir(collected))
-    .toSorted()
-    .map((name) => ({ path: join(collected, name) }));
-  const into = join(scratch, '.finalized');
-  const { checksum } = assignment;
-  const files = await collectOutputs({ directory: scratch, into, announced: finalized, checksum });
+  const into = join(scratch, '.collected');
+  const files = await collectOutputs({ directory: scratch, into, announced: outputs, checksum });
   return commitOutputs(into, result, files);
 }
 
-/** The input appears in the working directory under its own name, without being copied. */
-async function linkInput({ input, directories }: Assignment): Promise<string> {
-  await stat(input).catch((error: unknown) => {
-    throw new AttemptFailed('input', `the input ${input} cannot be read: ${messageOf(error)}`);
-  });
-  const name = basename(input);
-  await symlink(input, join(directories.scratch, name));
+/** @returns its name in the working directory: `parameters` unless the input is called so */
+function writeParameters({ input, parameters, directories }: Assignment): string {
+  const name = basename(input) === 'parameters' ? 'parameters.properties' : 'parameters';
+  writeFileSync(join(directories.scratch, name), parametersText(parameters));
   return name;
 }
 
-async function openLogs(prefix: string) {
-  await mkdir(dirname(prefix), { recursive: true });
-  return { out: createLog(`${prefix}.out`), err: createLog(`${prefix}.err`) };
+/** The input appears in the working directory under its own name, without being copied. */
+function linkInput({ input, directories }: Assignment): string {
+  const name = basename(input);
+  try {
+    statSync(input);
+    symlinkSync(input, join(directories.scratch, name));
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure.kind === 'disk') throw error;
+    throw new AttemptFailed('input', `the input ${input} cannot be used: ${failure.message}`);
+  }
+  return name;
 }
 
-async function program(
-  { assignment, onSpawn, signal }: AttemptOptions,
-  look: (pid: number) => number,
-  logs: Awaited<ReturnType<typeof openLogs>>,
-  { file, args }: { file: string; args: readonly string[] },
-): Promise<ProgramEnd> {
-  const end = await runProgram({
-    file,
-    arguments: args,
-    directory: assignment.directories.scratch,
-    assignment,
-    look,
-    log: { out: logs.out.write, err: logs.err.write },
-    onSpawn,
-    signal,
-  });
-  const name = basename(file);
-  if (end.ended === 'aborted') throw new AttemptAborted();
-  if (end.ended) throw new AttemptFailed(end.ended.kind, `${name} ${end.ended.message}`, end);
-  if (end.exitCode === 0) return end;
-  const how =
-    end.signal !== undefined
-      ? `was ended by ${end.signal}`
-      : end.exitCode === undefined
-        ? 'could not be started'
-        : `failed with exit code ${end.exitCode}`;
-  const words = end.lastWords === '' ? '' : `: ${end.lastWords}`;
-  throw new AttemptFailed('processor', `${name} ${how}${words}`, end);
+/** @throws AttemptFailed unless the program ended well */
+function check(file: string, program: ProgramEnd): void {
+  const { ended, exitCode, signal, lastWords } = program;
+  if (ended === 'aborted') throw new AttemptAborted();
+  if (ended) throw new AttemptFailed(ended.kind, `${file} ${ended.message}`, program);
+  if (exitCode === 0) return;
+  const how = signal === undefined ? `failed with exit code ${exitCode}` : `was ended by ${signal}`;
+  const words = lastWords === '' ? '' : `: ${lastWords}`;
+  throw new AttemptFailed('processor', `${file} ${how}${words}`, program);
 }

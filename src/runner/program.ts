@@ -1,12 +1,17 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
 
 import type { Failure } from '../core/model.ts';
 import { createListener } from './announcements.ts';
 import type { Announcements } from './announcements.ts';
 import type { Assignment } from './assignment.ts';
+import { failureOf } from './failure.ts';
+import type { Limits } from './limits.ts';
+import type { Log } from './log.ts';
 import { watch } from './measure.ts';
 
 export interface ProgramOptions {
@@ -15,9 +20,10 @@ export interface ProgramOptions {
   readonly arguments: readonly string[];
   readonly directory: string;
   readonly assignment: Assignment;
+  readonly limits: Limits;
   /** Looks at a running process; returns its resident memory in bytes. */
   readonly look: (pid: number) => number;
-  readonly log: { readonly out: (chunk: Buffer) => void; readonly err: (chunk: Buffer) => void };
+  readonly log: { readonly out: Log; readonly err: Log };
   /** Told the process group as soon as there is one. */
   readonly onSpawn: (group: number) => void;
   readonly signal: AbortSignal;
@@ -29,7 +35,7 @@ export interface ProgramEnd {
   readonly announced: Announcements;
   /** Last line on stderr that says something. */
   readonly lastWords: string;
-  /** Why we ended it. */
+  /** Why it was not started or we ended it. */
   readonly ended?: Failure | 'aborted';
 }
 
@@ -40,10 +46,12 @@ const DRAIN_MS = 500;
 const LAST_WORDS = 400;
 
 /**
- * Runs one program of a processor in its own process group, within its limits. Never rejects for what the program does.
+ * Runs one program of a processor in its own process group, within its limits. Never rejects for what the program
+ * does. What it has left running in its group is dead afterwards; a process that has made a group of its own (setsid)
+ * is ended by bubblewrap only.
  */
 export async function runProgram(options: ProgramOptions): Promise<ProgramEnd> {
-  const { assignment, signal, log } = options;
+  const { limits, signal, log } = options;
   const [file, ...args] = isolated(options);
   const child = spawn(file!, args, {
     cwd: options.directory,
@@ -52,54 +60,56 @@ export async function runProgram(options: ProgramOptions): Promise<ProgramEnd> {
     detached: true,
   });
   const group = child.pid;
-  if (group !== undefined) options.onSpawn(group);
-  const ending = createEnding(group);
-  const limits = createLimits(assignment, ending.end);
   const listener = createListener();
   const tail = createTail();
-  child.stdout.on('data', (chunk: Buffer) => {
-    limits.said(chunk.length);
-    log.out(chunk);
-    listener.hear(chunk);
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    limits.said(chunk.length);
-    log.err(chunk);
-    tail.hear(chunk);
-  });
+  if (group === undefined) {
+    const ended = await startFailure(child, options);
+    return { announced: listener.end(), lastWords: '', ended };
+  }
+  options.onSpawn(group);
+  const ending = createEnding(group);
+  const hear = (kept: Log, heard: (chunk: Buffer) => void) => (chunk: Buffer) => {
+    ending.endFor(limits.said(chunk.length));
+    try {
+      kept.write(chunk);
+    } catch (error) {
+      const { kind, message } = failureOf(error);
+      ending.endFor({ kind, message: `was ended because its log cannot be written: ${message}` });
+    }
+    heard(chunk);
+  };
+  child.stdout.on('data', hear(log.out, listener.hear));
+  child.stderr.on('data', hear(log.err, tail.hear));
   const stopWatching = watch(() => {
-    limits.time();
-    if (group !== undefined) limits.memory(options.look(group));
+    ending.endFor(limits.time() ?? limits.memory(options.look(group)));
   });
-  const onAbort = () => ending.end('aborted');
+  const onAbort = () => ending.endFor('aborted');
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();
   const exit = await exitOf(child, group);
   stopWatching();
   ending.clear();
   signal.removeEventListener('abort', onAbort);
-  const why = ending.why();
+  const ended = ending.why();
   return {
     ...(exit.code !== null && { exitCode: exit.code }),
     ...(exit.signal !== null && { signal: exit.signal }),
     announced: listener.end(),
-    lastWords: exit.error?.message ?? tail.last(),
-    ...(why !== undefined && { ended: why }),
+    lastWords: tail.last(),
+    ...(ended !== undefined && { ended }),
   };
 }
+
+type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** The program could not be started. */
-  readonly error?: Error;
 }
 
-function exitOf(child: ChildProcessByStdio<null, Readable, Readable>, group: number | undefined) {
-  return new Promise<Exit>((resolve) => {
-    child.once('error', (error) => {
-      if (group === undefined) resolve({ code: null, signal: null, error });
-    });
+/** Resolves when the program has ended, its whole group with it, and all that it said was heard. */
+const exitOf = (child: Child, group: number) =>
+  new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => {
       // What it left running in the background ends with it.
       killGroup(group, 'SIGKILL');
@@ -112,18 +122,36 @@ function exitOf(child: ChildProcessByStdio<null, Readable, Readable>, group: num
         resolve({ code, signal });
       });
     });
+    // Without a listener, a failed `kill` would throw.
+    child.on('error', () => undefined);
   });
+
+/** Why there is no process, in words: the node's fault unless the file itself cannot be executed. */
+async function startFailure(child: Child, { file, assignment }: ProgramOptions): Promise<Failure> {
+  const error = await new Promise<NodeJS.ErrnoException>((resolve) => child.once('error', resolve));
+  const because = (kind: Failure['kind'], reason: string): Failure => ({
+    kind,
+    message: `could not be started: ${reason}`,
+  });
+  if (assignment.isolation !== 'none') return because('engine', error.message);
+  if (error.code === 'EACCES') return because('processor', 'it is not executable');
+  if (error.code === 'ENOENT' && existsSync(file)) {
+    return because('processor', 'the node has no interpreter as its first line names it');
+  }
+  return because('engine', error.message);
 }
 
 /** Ends a program once, for the first reason given: it is asked to, and made to when it does not. */
-function createEnding(group: number | undefined) {
+function createEnding(group: number) {
   let reason: ProgramEnd['ended'];
   let graceOver: NodeJS.Timeout | undefined;
   return {
-    end(why: Failure | 'aborted'): void {
-      if (reason !== undefined) return;
+    endFor(why: Failure | 'aborted' | undefined): void {
+      if (why === undefined || reason !== undefined) return;
       reason = why;
-      killGroup(group, 'SIGTERM');
+      // While it is asked, others would have to do without the memory.
+      const isUrgent = why !== 'aborted' && why.kind === 'memory';
+      killGroup(group, isUrgent ? 'SIGKILL' : 'SIGTERM');
       graceOver = setTimeout(() => killGroup(group, 'SIGKILL'), GRACE_MS);
     },
     clear: () => clearTimeout(graceOver),
@@ -150,67 +178,27 @@ const environment = ({ directory, assignment }: ProgramOptions): NodeJS.ProcessE
   PUSHBROOM_ATTEMPT: assignment.attemptId,
 });
 
-/** With bubblewrap the whole machine is read-only but for the attempt's own directory, and nothing outlives it. */
+/**
+ * With bubblewrap the whole machine is read-only but for the attempt's own directory, and nothing outlives it. Without
+ * capabilities not even root can undo that. The network stays open.
+ */
 function isolated({ file, arguments: args, directory, assignment }: ProgramOptions): string[] {
   if (assignment.isolation === 'none') return [file, ...args];
-  const readOnly = ['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'];
-  const writable = ['--bind', directory, directory];
   return [
-    'bwrap',
-    ...readOnly,
-    ...writable,
-    '--unshare-pid',
-    '--die-with-parent',
-    '--',
-    file,
-    ...args,
-  ];
-}
-
-function createLimits({ limits }: Assignment, end: (failure: Failure) => void) {
-  const begun = performance.now();
-  let heard = begun;
-  let said = 0;
-  const seconds = (since: number) => (performance.now() - since) / 1000;
-  return {
-    time(): void {
-      if (seconds(begun) > limits.wallTime) {
-        end({ kind: 'timeout', message: `took longer than its limit of ${limits.wallTime} s` });
-      } else if (seconds(heard) > limits.silence) {
-        end({
-          kind: 'timeout',
-          message: `said nothing for ${limits.silence} s and was taken to hang`,
-        });
-      }
-    },
-    memory(bytes: number): void {
-      const used = Math.ceil(bytes / 1024 ** 2);
-      if (used > limits.memoryMb) {
-        end({
-          kind: 'memory',
-          message: `used ${used} MB of memory, more than its ${limits.memoryMb} MB`,
-        });
-      }
-    },
-    said(bytes: number): void {
-      heard = performance.now();
-      said += bytes;
-      if (said > limits.outputBytes) {
-        end({
-          kind: 'output',
-          message: `wrote more than ${limits.outputBytes} bytes to stdout and stderr`,
-        });
-      }
-    },
-  };
+    ['bwrap', '--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'],
+    ['--bind', directory, directory],
+    ['--unshare-pid', '--die-with-parent', '--cap-drop', 'ALL'],
+    ['--', file, ...args],
+  ].flat();
 }
 
 /** Keeps the end of what is said, for the one line that explains a failure. */
 function createTail() {
+  const decoder = new StringDecoder('utf8');
   let text = '';
   return {
     hear(chunk: Buffer): void {
-      text = (text + chunk.toString('utf8')).slice(-4 * LAST_WORDS);
+      text = (text + decoder.write(chunk)).slice(-4 * LAST_WORDS);
     },
     last: (): string =>
       text

@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { chmod, lstat, mkdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 
 import type { OutputFile } from '../core/model.ts';
 
 /** Lies beside the outputs in a task's result directory; no product may have its name. */
 export const MANIFEST = '.manifest.json';
+
+/** Such a name could not be listed one a line. */
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f]/;
 
 /** An output that cannot be taken, in words for the author of the processor. */
 export class OutputError extends Error {}
@@ -33,18 +37,25 @@ export async function checkOutput(directory: string, announced: string): Promise
       `announced the output '${announced}', which is not a regular file: pack directories`,
     );
   }
-  if (name === MANIFEST || name.startsWith('.')) {
+  if (name.startsWith('.')) {
     throw new OutputError(
       `announced the output '${announced}': names that begin with a dot are not products`,
+    );
+  }
+  if (CONTROL.test(name)) {
+    throw new OutputError(
+      `announced the output ${JSON.stringify(announced)}: its name has control characters`,
     );
   }
   return real;
 }
 
 /** The outputs of the attempt that has won the task, if there is one. */
-export async function committedOutputs(result: string): Promise<OutputFile[] | undefined> {
-  const text = await readFile(join(result, MANIFEST), 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as OutputFile[]);
+export function committedOutputs(result: string): OutputFile[] | undefined {
+  const manifest = join(result, MANIFEST);
+  return existsSync(manifest)
+    ? (JSON.parse(readFileSync(manifest, 'utf8')) as OutputFile[])
+    : undefined;
 }
 
 /**
@@ -64,13 +75,16 @@ export async function commitOutputs(
     await rename(collected, result);
     return outputs;
   } catch (error) {
-    const winner = await committedOutputs(result);
+    const winner = committedOutputs(result);
     if (!winner) throw error;
     return winner;
   }
 }
 
-/** Brings the announced files together under their own names and describes them. */
+/**
+ * Brings the announced files together under their own names and describes them. They become read-only, so that no
+ * later attempt of the same account changes them by accident; nothing but isolation keeps one that means to.
+ */
 export async function collectOutputs(options: {
   readonly directory: string;
   readonly into: string;
@@ -85,10 +99,13 @@ export async function collectOutputs(options: {
     if (outputs.has(file)) throw new OutputError(`announced two outputs of the name '${file}'`);
     const target = join(options.into, file);
     await rename(await checkOutput(options.directory, path), target);
+    const { size, nlink } = await lstat(target);
+    // Where it has another name, it may be the input.
+    if (nlink === 1) await chmod(target, 0o444);
     outputs.set(file, {
       path: file,
       ...(name !== undefined && { name }),
-      size: (await lstat(target)).size,
+      size,
       ...(options.checksum && { sha256: await sha256(target) }),
     });
   }

@@ -7,8 +7,6 @@ import type { Assignment } from '../../runner/assignment.ts';
 import type { FromRunner, ToRunner } from '../../runner/messages.ts';
 import { killGroup } from '../../runner/program.ts';
 
-/** A runner without work ends after so long, so that an idle service is small. */
-const IDLE_MS = 30_000;
 /** How long a runner may take to end its attempt before it is ended itself. */
 const STOP_MS = 5_000;
 
@@ -19,9 +17,18 @@ const RUNNER = fileURLToPath(
 
 interface Runner {
   readonly process: ChildProcess;
+  /** Resolves when the process has ended and all that it said was heard. */
+  readonly gone: Promise<void>;
   attemptId?: string;
   group?: number;
   idle?: NodeJS.Timeout;
+}
+
+export interface PoolOptions {
+  /** A runner that has had no work for so many milliseconds ends, so that an idle service is small. */
+  readonly idleMs: number;
+  /** Directory where Node keeps the runner's code, ready to be loaded; without it each runner makes it again. */
+  readonly codeCache?: string;
 }
 
 export interface Pool {
@@ -33,29 +40,22 @@ export interface Pool {
 }
 
 /** Runner processes, started when they are needed and used again: as many as there are attempts at one time. */
-export function createPool(): Pool {
+export function createPool({ idleMs, codeCache }: PoolOptions): Pool {
   const runners = new Set<Runner>();
-  const free: Runner[] = [];
+  const free = new Set<Runner>();
   const waiting = new Map<string, (end: AttemptEnd | undefined) => void>();
 
   function start(): Runner {
-    const child = fork(RUNNER, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] });
-    const runner: Runner = { process: child };
+    const runner = startRunner(codeCache, (end) => settle(runner, end));
     runners.add(runner);
-    child.on('message', (message: FromRunner) => {
-      if (message.type === 'spawned') runner.group = message.group;
-      else settle(runner, message.end);
-    });
-    child.once('exit', () => {
+    void runner.gone.then(() => {
       runners.delete(runner);
+      free.delete(runner);
       clearTimeout(runner.idle);
-      const index = free.indexOf(runner);
-      if (index >= 0) free.splice(index, 1);
       // A runner that was killed cannot end what it had started.
       killGroup(runner.group, 'SIGKILL');
       settle(runner, undefined);
     });
-    child.on('error', () => undefined);
     return runner;
   }
 
@@ -65,20 +65,21 @@ export function createPool(): Pool {
     delete runner.attemptId;
     delete runner.group;
     if (end && runner.process.connected) {
-      free.push(runner);
-      runner.idle = setTimeout(() => runner.process.disconnect(), IDLE_MS).unref();
+      free.add(runner);
+      runner.idle = setTimeout(() => {
+        free.delete(runner);
+        runner.process.disconnect();
+      }, idleMs).unref();
     }
     waiting.get(attemptId)?.(end);
     waiting.delete(attemptId);
   }
 
-  const send = (runner: Runner, message: ToRunner) =>
-    runner.process.send(message, (error) => error && runner.process.kill('SIGKILL'));
-
   return {
     run: (assignment) =>
       new Promise((resolve) => {
-        const runner = free.pop() ?? start();
+        const [runner = start()] = free;
+        free.delete(runner);
         clearTimeout(runner.idle);
         runner.attemptId = assignment.attemptId;
         waiting.set(assignment.attemptId, resolve);
@@ -90,14 +91,38 @@ export function createPool(): Pool {
     },
     close: async () => {
       await Promise.all(
-        Array.from(runners, async ({ process: child }) => {
-          const exited = new Promise((resolve) => child.once('exit', resolve));
+        Array.from(runners, async ({ process: child, gone }) => {
           if (child.connected) child.disconnect();
           const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-          await exited;
+          await gone;
           clearTimeout(timer);
         }),
       );
     },
   };
 }
+
+function startRunner(codeCache: string | undefined, onEnd: (end: AttemptEnd) => void): Runner {
+  const child = fork(RUNNER, {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // Starting a program copies the page tables of its runner: a runner that is half as large starts half again as many.
+    execArgv: ['--max-semi-space-size=1', '--single-threaded'],
+    // A processor can read what its runner was started with: no secret of the service may be there.
+    env: codeCache === undefined ? {} : { NODE_COMPILE_CACHE: codeCache },
+  });
+  const { promise: gone, resolve: go } = Promise.withResolvers<void>();
+  const runner: Runner = { process: child, gone };
+  child.on('message', (message: FromRunner) => {
+    if (message.type === 'spawned') runner.group = message.group;
+    else onEnd(message.end);
+  });
+  // Its end may be known before its last message is read.
+  child.once('exit', () => (child.connected ? child.once('disconnect', go) : go()));
+  child.on('error', () => child.pid === undefined && go());
+  return runner;
+}
+
+/** Where that fails, the runner has died or will. */
+const send = ({ process: child }: Runner, message: ToRunner): void => {
+  if (child.pid !== undefined) child.send(message, (error) => error && child.kill('SIGKILL'));
+};

@@ -1,0 +1,84 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { aJob } from '../../test/fixtures/jobs.ts';
+import { createStoredJobs } from '../../test/fixtures/stored-job.ts';
+import type { StoredJobs } from '../../test/fixtures/stored-job.ts';
+import { createLogReader } from './log.ts';
+
+const job = aJob();
+const id = `${job.id}.0.1`;
+
+let jobs: StoredJobs;
+let read: ReturnType<typeof createLogReader>;
+let path: string;
+beforeEach(async () => {
+  jobs = await createStoredJobs();
+  await jobs.finish(job, [{}]);
+  read = createLogReader(jobs);
+  path = jobs.layout.log(job.id, 0, 1);
+  await mkdir(dirname(path), { recursive: true });
+});
+afterEach(() => jobs[Symbol.asyncDispose]());
+
+test('an attempt that has said nothing has an empty log', async () => {
+  expect(await read(id, 'out', 0, 100)).toEqual({ text: '', next: 0 });
+});
+
+test('each stream is read from where the last reading has ended', async () => {
+  await writeFile(`${path}.out`, 'one\n');
+  await writeFile(`${path}.err`, 'oops\n');
+  expect(await read(id, 'out', 0, 100)).toEqual({ text: 'one\n', next: 4 });
+  expect(await read(id, 'out', 4, 100)).toEqual({ text: '', next: 4 });
+  await writeFile(`${path}.out`, 'two\n', { flag: 'a' });
+  expect(await read(id, 'out', 4, 100)).toEqual({ text: 'two\n', next: 8 });
+  expect(await read(id, 'err', 0, 100)).toEqual({ text: 'oops\n', next: 5 });
+});
+
+test('a log that has begun anew is read from its start', async () => {
+  await writeFile(`${path}.out`, 'anew\n');
+  expect(await read(id, 'out', 8_000_000, 100)).toEqual({ text: 'anew\n', next: 5 });
+});
+
+test('the pieces are the whole, and no character is cut', async () => {
+  const whole = fc.string({ unit: 'binary', maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(whole, fc.integer({ min: 4, max: 16 }), async (text, limit) => {
+      await writeFile(`${path}.out`, text);
+      let heard = '';
+      for (let offset = 0; ;) {
+        const piece = await read(id, 'out', offset, limit);
+        if (piece.text === '') break;
+        expect(Buffer.byteLength(piece.text)).toBeLessThanOrEqual(limit);
+        heard += piece.text;
+        offset = piece.next;
+      }
+      expect(heard).toBe(text);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('bytes that are no text do not stop the reading', async () => {
+  for (const bytes of [[0xff], [0xc3], [0x80, 0x80, 0x80, 0x80, 0x80], [0xf0, 0x9f, 0x41, 0xe2]]) {
+    await writeFile(`${path}.out`, Buffer.from(bytes));
+    let offset = 0;
+    for (let turn = 0; turn < bytes.length; turn += 1) {
+      offset = (await read(id, 'out', offset, 4)).next;
+    }
+    expect(offset).toBe(bytes.length);
+  }
+});
+
+test.each([
+  'nonsense',
+  `${job.id}.0.2`,
+  `${job.id}.1.1`,
+  'nobody.0.1',
+  '../../../etc/passwd',
+  `../${job.id}.0.1`,
+])('%s is no attempt', async (attemptId) => {
+  await expect(read(attemptId, 'out', 0, 100)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
