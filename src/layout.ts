@@ -18,6 +18,8 @@ export function createLayout(directory: string) {
     uploads: join(work, 'uploads'),
     /** Unpacked bundles of this node. */
     cache: join(work, 'cache'),
+    /** What Node has made of the runner's sources. */
+    code: join(work, 'code'),
     jobs: join(work, 'jobs'),
     job,
     /** Attempts' own places. */

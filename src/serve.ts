@@ -131,7 +131,7 @@ function createScheduler(parts: Parts): Promise<Scheduler> {
   };
   return startScheduler({
     store,
-    engines: local.enabled ? [createLocal({ resources: local })] : [],
+    engines: local.enabled ? [createLocal({ resources: local, codeCache: layout.code })] : [],
     clock: systemClock,
     logger,
     findProducts: (job, signal) => {
@@ -154,7 +154,7 @@ function createScheduler(parts: Parts): Promise<Scheduler> {
     },
     assign,
     stage: createStager({ store, layout, publisher, now: systemClock.now }),
-    clean: (job) => cleanJob(layout, job.id),
+    clean: (job, state) => cleanJob(layout, job, state),
   });
 }
 

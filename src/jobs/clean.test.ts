@@ -33,14 +33,24 @@ const left = async (id: string) => (await readdir(jobs.layout.job(id))).toSorted
 test("a job's working files go, what its attempts said stays", async () => {
   await leaveFiles('a');
   await leaveFiles('b');
-  await cleanJob(jobs.layout, 'a');
+  await cleanJob(jobs.layout, aJob({ id: 'a' }), 'successful');
   expect(await left('a')).toEqual(['logs']);
   expect(await readdir(join(jobs.layout.staging, '.partial'))).toEqual(['b']);
   expect(await left('b')).toEqual(['inputs', 'logs', 'results', 'scratch']);
 });
 
+test('only a job that has succeeded keeps results', async () => {
+  for (const state of ['successful', 'failed', 'dismissed'] as const) {
+    const job = aJob({ id: state });
+    const staged = jobs.layout.staged(job);
+    await mkdir(staged, { recursive: true });
+    await cleanJob(jobs.layout, job, state);
+  }
+  expect(await readdir(dirname(jobs.layout.staged(aJob())))).toEqual(['successful']);
+});
+
 test('a job that has left nothing, or is unknown, is clean', async () => {
-  await cleanJob(jobs.layout, 'a');
+  await cleanJob(jobs.layout, aJob({ id: 'a' }), 'successful');
   await sweep(jobs.store, jobs.layout);
 });
 

@@ -36,7 +36,9 @@ export function createStager({ store, layout, publisher, now }: StageOptions) {
     for await (const { task, outputs = [] } of lastTasks(store, job)) {
       for (const output of outputs) {
         const from = join(layout.result(job.id, task.number), output.path);
-        results.push(await stageFile(from, join(partial, output.path), output));
+        const to = join(partial, output.path);
+        results.push(await stageFile(from, to, output));
+        await sync(to);
       }
     }
     results.sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -133,7 +135,8 @@ export function fileName(title: string): string {
   return cut || 'result';
 }
 
-async function sync(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
+/** A file or directory that survives a power cut from here on. */
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
   await handle.sync().finally(() => handle.close());
 }

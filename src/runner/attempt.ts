@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { basename, join } from 'node:path';
 
 import type { AttemptResult, Failure, FailureKind, OutputFile } from '../core/model.ts';
@@ -186,7 +187,12 @@ function check(file: string, program: ProgramEnd): void {
   if (ended === 'aborted') throw new AttemptAborted();
   if (ended) throw new AttemptFailed(ended.kind, `${file} ${ended.message}`, program);
   if (exitCode === 0) return;
-  const how = signal === undefined ? `failed with exit code ${exitCode}` : `was ended by ${signal}`;
+  const by = signal ?? signalOf(exitCode);
+  const how = by === undefined ? `failed with exit code ${exitCode}` : `was ended by ${by}`;
   const words = lastWords === '' ? '' : `: ${lastWords}`;
   throw new AttemptFailed('processor', `${file} ${how}${words}`, program);
 }
+
+/** Shells and bubblewrap tell the signal that ended their program as 128 and its number. */
+const signalOf = (exitCode = 0): string | undefined =>
+  Object.entries(constants.signals).find(([, number]) => 128 + number === exitCode)?.[0];

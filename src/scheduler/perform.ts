@@ -53,17 +53,17 @@ export function createPerformer(options: PerformerOptions): Performer {
   /** Per engine the last launch: a kill must not overtake the launch of what it kills. */
   const launched = new Map<EngineId, Promise<void>>();
   const stop = new AbortController();
-  /** Splits and stagings under way, which a state read back would ask for again. */
-  const busy = new Set<string>();
+  /** Splits, stagings and cleanings under way, which a state read back would ask for again. */
+  const busy = new Map<string, Promise<unknown>>();
 
   const once = (key: string, work: () => Promise<void>): void => {
     if (busy.has(key)) return;
-    busy.add(key);
-    work()
+    const end = work()
       .catch((error: unknown) => {
         if (!stop.signal.aborted) logger.error({ err: error, key }, 'an effect failed');
       })
       .finally(() => busy.delete(key));
+    busy.set(key, end);
   };
 
   function performOne(effect: Effect): void {
@@ -73,7 +73,11 @@ export function createPerformer(options: PerformerOptions): Performer {
       case 'stage':
         return once(`stage ${effect.job.id}`, () => stage(options, effect.job));
       case 'clean':
-        return once(`clean ${effect.job.id}`, () => options.clean(effect.job, effect.state));
+        return once(`clean ${effect.job.id}`, async () => {
+          // A job can be dismissed while it is being staged.
+          await busy.get(`stage ${effect.job.id}`);
+          await options.clean(effect.job, effect.state);
+        });
       case 'launch':
         launched.set(
           effect.engine,
