@@ -52,30 +52,35 @@ export function createPerformer(options: PerformerOptions): Performer {
   const engines = new Map(options.engines.map((engine) => [engine.id, engine]));
   /** Per engine the last launch: a kill must not overtake the launch of what it kills. */
   const launched = new Map<EngineId, Promise<void>>();
-  const stop = new AbortController();
+  const allStop = new AbortController();
   /** Splits, stagings and cleanings under way, which a state read back would ask for again. */
-  const busy = new Map<string, Promise<unknown>>();
+  const busy = new Map<
+    string,
+    { readonly end: Promise<unknown>; readonly stop: AbortController }
+  >();
 
-  const once = (key: string, work: () => Promise<void>): void => {
+  const once = (key: string, work: (signal: AbortSignal) => Promise<void>): void => {
     if (busy.has(key)) return;
-    const end = work()
+    const stop = new AbortController();
+    const end = work(AbortSignal.any([stop.signal, allStop.signal]))
       .catch((error: unknown) => {
-        if (!stop.signal.aborted) logger.error({ err: error, key }, 'an effect failed');
+        if (!allStop.signal.aborted) logger.error({ err: error, key }, 'an effect failed');
       })
       .finally(() => busy.delete(key));
-    busy.set(key, end);
+    busy.set(key, { end, stop });
   };
 
   function performOne(effect: Effect): void {
     switch (effect.type) {
       case 'split':
-        return once(`split ${effect.job.id}`, () => split(options, effect.job, stop.signal));
+        return once(`split ${effect.job.id}`, (signal) => split(options, effect.job, signal));
       case 'stage':
         return once(`stage ${effect.job.id}`, () => stage(options, effect.job));
       case 'clean':
         return once(`clean ${effect.job.id}`, async () => {
-          // A job can be dismissed while it is being staged.
-          await busy.get(`stage ${effect.job.id}`);
+          // A job can be dismissed while its products are looked for, and while it is being staged.
+          busy.get(`split ${effect.job.id}`)?.stop.abort();
+          await busy.get(`stage ${effect.job.id}`)?.end;
           await options.clean(effect.job, effect.state);
         });
       case 'launch':
@@ -97,9 +102,9 @@ export function createPerformer(options: PerformerOptions): Performer {
   }
 
   const perform = (effects: readonly Effect[]): void => {
-    if (!stop.signal.aborted) for (const effect of effects) performOne(effect);
+    if (!allStop.signal.aborted) for (const effect of effects) performOne(effect);
   };
-  return Object.assign(perform, { stop: () => stop.abort() });
+  return Object.assign(perform, { stop: () => allStop.abort() });
 }
 
 const failureOf = (error: unknown, kind: FailureKind): Failure => ({

@@ -6,6 +6,7 @@ import type { Job, JobResult, Product } from '../../src/core/model.ts';
 import type { Engine } from '../../src/engines/engine.ts';
 import type { Assignment } from '../../src/runner/assignment.ts';
 import type { Clock } from '../../src/scheduler/clock.ts';
+import type { Surroundings } from '../../src/scheduler/perform.ts';
 import { startScheduler } from '../../src/scheduler/scheduler.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts';
@@ -79,6 +80,9 @@ export function createDeath(dieAt: number) {
 
 export interface WorldOptions extends ClusterOptions {
   readonly products: (job: Job) => readonly Product[];
+  /** Instead of `products`: however they are found. */
+  readonly findProducts?: Surroundings['findProducts'];
+  readonly stage?: Surroundings['stage'];
 }
 
 /** A scheduler on a simulated cluster with a real store, both of which survive it. */
@@ -101,14 +105,16 @@ export function createWorld(options: WorldOptions) {
         engines: [mortalEngine(cluster, death)],
         clock: time.clock,
         logger,
-        findProducts: async function* (job) {
-          const products = options.products(job);
-          for (let index = 0; index < products.length; index += 2) {
-            yield await death.through(async () => products.slice(index, index + 2));
-          }
-        },
+        findProducts:
+          options.findProducts ??
+          async function* (job) {
+            const products = options.products(job);
+            for (let index = 0; index < products.length; index += 2) {
+              yield await death.through(async () => products.slice(index, index + 2));
+            }
+          },
         assign: async (_job, _task, attempt) => ({ attemptId: attempt.id }) as Assignment,
-        stage: (job) => death.through(async () => stage(job)),
+        stage: options.stage ?? ((job) => death.through(async () => stage(job))),
         clean: async (job) => void cleaned.push(job.id),
       }),
       death.died.then(() => undefined),
