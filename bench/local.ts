@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 
 import { serve } from '../src/serve.ts';
 import { operator } from '../test/servers/pushbroom.ts';
+import { median } from './report.ts';
 import type { Bench } from './report.ts';
 
 const TASKS = 10_000;
@@ -62,9 +63,6 @@ function xargs(): number {
   execFileSync('xargs', ['-P', parallel, '-n', '1', '/bin/true'], { input });
   return TASKS / ((performance.now() - begun) / 1000);
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 export const local: Bench = {
   title: `local: ${TASKS} tasks of /bin/true through the whole service, beside xargs -P`,

@@ -17,6 +17,10 @@ export interface Bench {
   run(say: (line: string) => void): Promise<readonly Row[]>;
 }
 
+/** What to quote of several rounds. */
+export const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
 const number = (value: number | undefined): string =>
   value === undefined ? '' : value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 

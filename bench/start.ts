@@ -3,12 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { startPushbroom } from '../test/servers/pushbroom.ts';
+import { median } from './report.ts';
 import type { Bench } from './report.ts';
 
 const ROUNDS = 5;
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** Resident memory in MB. */
 async function memory(pid: number): Promise<number> {
