@@ -65,3 +65,9 @@ export class PushbroomError extends Error {
 /** The text of anything thrown. */
 export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
+
+/** Whether a disk or a quota has no space left, told by the system or already in our words. */
+export const isDiskFull = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  (error.code === 'ENOSPC' || error.code === 'EDQUOT' || error.code === 'STORAGE_FULL');

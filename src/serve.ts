@@ -131,7 +131,14 @@ function createScheduler(parts: Parts): Promise<Scheduler> {
   };
   return startScheduler({
     store,
-    engines: local.enabled ? [createLocal({ resources: local, codeCache: layout.code })] : [],
+    engines: local.enabled
+      ? [
+          createLocal({
+            resources: { cpus: local.cpus, memoryMb: local.memoryMb },
+            codeCache: layout.code,
+          }),
+        ]
+      : [],
     clock: systemClock,
     logger,
     findProducts: (job, signal) => {

@@ -9,6 +9,7 @@ const SRC = join(import.meta.dirname, '../src');
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   'errors.ts': [],
+  'hash.ts': [],
   'xml.ts': [],
   'yaml.ts': [],
   'layout.ts': ['core'],
@@ -25,13 +26,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'products',
     'yaml.ts',
   ],
-  runner: ['core', 'errors.ts', 'processes/extract.ts', 'processes/archive.ts'],
+  runner: ['hash.ts', 'core', 'errors.ts', 'processes/extract.ts', 'processes/archive.ts'],
   'engines/engine.ts': ['core', 'runner/assignment.ts'],
   'engines/local': ['core', 'errors.ts', 'engines/engine.ts', 'runner'],
   'store/sqlite': ['core', 'errors.ts', 'store'],
   store: ['core', 'errors.ts'],
   scheduler: ['core', 'errors.ts', 'engines/engine.ts', 'store/store.ts', 'runner/assignment.ts'],
-  processes: ['core', 'errors.ts', 'xml.ts', 'products/dataset.ts', 'jobs/jobs.ts'],
+  processes: ['hash.ts', 'core', 'errors.ts', 'xml.ts', 'products/dataset.ts', 'jobs/jobs.ts'],
   products: ['core', 'errors.ts'],
   jobs: [
     'core',
@@ -44,6 +45,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'store/store.ts',
   ],
   publication: [
+    'hash.ts',
     'core',
     'errors.ts',
     'xml.ts',

@@ -26,7 +26,7 @@ interface DemoFlags {
 }
 
 /** What the demo says at its end; `--json` prints it as one line. */
-interface DemoReport {
+export interface DemoReport {
   readonly job: string;
   readonly state: string;
   readonly products: number;

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import multipart from '@fastify/multipart';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { messageOf, PushbroomError } from '../errors.ts';
+import { PushbroomError, isDiskFull, messageOf } from '../errors.ts';
 import { describeError } from '../http.ts';
 import type { FrontDoor } from './front-door.ts';
 
@@ -96,7 +96,7 @@ async function save({ file, filename }: MultipartFile, path: string): Promise<st
 /** The parser throws plain errors for what it cannot read; only the file system's have a system call. */
 function refusal(error: unknown): unknown {
   if (!(error instanceof Error) || 'statusCode' in error) return error;
-  if ('code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) {
+  if (isDiskFull(error)) {
     return new PushbroomError('STORAGE_FULL', 'there is no space left for the upload', {
       cause: error,
     });

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import multipart from '@fastify/multipart';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { messageOf, PushbroomError } from '../errors.ts';
+import { PushbroomError, isDiskFull, messageOf } from '../errors.ts';
 import type { OperatorOptions } from './options.ts';
 import { ApiError, Bundle, Dataset, Health, Node, pageOf } from './schemas.ts';
 import { bundleView } from './views.ts';
@@ -105,7 +105,7 @@ function brokenOff(error: unknown): never {
   if (!(error instanceof Error) || !('code' in error)) {
     throw new PushbroomError('MALFORMED_REQUEST', `The upload is no form: ${messageOf(error)}`);
   }
-  if (error.code === 'ENOSPC') {
+  if (isDiskFull(error)) {
     throw new PushbroomError('STORAGE_FULL', 'There is no space left for the bundle');
   }
   throw error;

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { hashFile } from '../hash.ts';
 import {
   type ArchiveLimits,
   createAllowance,
   DEFAULT_LIMITS,
-  hashFile,
   inspectArchive,
   packDirectory,
   readZip,

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -7,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import yauzl from 'yauzl';
 import yazl from 'yazl';
-import { messageOf, PushbroomError } from '../errors.ts';
+import { PushbroomError, isDiskFull, messageOf } from '../errors.ts';
 import { type DescriptorFile, DESCRIPTORS } from './descriptor.ts';
 
 export interface ArchiveLimits {
@@ -161,7 +160,7 @@ function toZipEntry(zip: yauzl.ZipFile, entry: yauzl.Entry): ZipEntry {
 /** What went wrong with an archive: its content's fault, unless the system says otherwise. */
 export function asBundleError(error: unknown): unknown {
   if (error instanceof PushbroomError) return error;
-  if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {
+  if (isDiskFull(error)) {
     return new PushbroomError('STORAGE_FULL', 'There is no space left to unpack the bundle.', {
       cause: error,
     });
@@ -206,13 +205,6 @@ export async function inspectArchive(file: string, limits: ArchiveLimits): Promi
 
 export const tooLarge = (size: number, limits: ArchiveLimits): string =>
   `The bundle has ${size} bytes, more than the ${limits.compressedBytes} that are allowed.`;
-
-/** SHA-256 of a file, lower-case hexadecimal. */
-export async function hashFile(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
-}
 
 /**
  * Packs a directory into a zip file. The same content makes the same bytes, whenever, wherever and by whom it is

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { DEFAULT_LIMITS, hashFile } from './archive.ts';
+import { hashFile } from '../hash.ts';
+import { DEFAULT_LIMITS } from './archive.ts';
 import { handMadeZip } from './hand-made-zip.ts';
 import { createRegistry } from './registry.ts';
 

@@ -4,13 +4,8 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import type { Millis } from '../core/model.ts';
 import { messageOf, PushbroomError } from '../errors.ts';
-import {
-  type ArchiveLimits,
-  hashFile,
-  inspectArchive,
-  packDirectory,
-  tooLarge,
-} from './archive.ts';
+import { hashFile } from '../hash.ts';
+import { type ArchiveLimits, inspectArchive, packDirectory, tooLarge } from './archive.ts';
 import {
   BundleRecord,
   type DeployedBundle,

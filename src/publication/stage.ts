@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path';
 
 import { STEPS } from '../core/model.ts';
 import type { Job, JobResult, OutputFile, TaskState } from '../core/model.ts';
-import { PushbroomError } from '../errors.ts';
+import { PushbroomError, isDiskFull } from '../errors.ts';
 import { isLastStep } from '../jobs/assign.ts';
+import { hashFile } from '../hash.ts';
 import type { Layout } from '../layout.ts';
-import { sha256 } from '../runner/result.ts';
 import type { Store, TaskView } from '../store/store.ts';
 import { CHECKSUMS, METADATA_SUFFIX, mediaType } from './media-type.ts';
 import { metadataDocument } from './metadata.ts';
@@ -57,7 +57,7 @@ export function createStager({ store, layout, publisher, now }: StageOptions) {
     const path = `${fileName(job.title)}${METADATA_SUFFIX}`;
     const text = metadataDocument({ job, results, publisher, finishedAt: now() });
     await stageText(directory, path, text);
-    const sum = await sha256(join(directory, path));
+    const sum = await hashFile(join(directory, path));
     const size = Buffer.byteLength(text);
     return { path, type: mediaType(path), size, sha256: sum, role: 'metadata' } as const;
   }
@@ -95,7 +95,7 @@ async function stageFile(from: string, to: string, output: OutputFile): Promise<
     path: output.path,
     type,
     size: output.size,
-    sha256: output.sha256 ?? (await sha256(to)),
+    sha256: output.sha256 ?? (await hashFile(to)),
     role: IMAGES.has(type) ? 'quicklook' : 'product',
   };
 }
@@ -107,14 +107,14 @@ const stageText = (directory: string, file: string, text: string): Promise<void>
   });
 
 function stagingError(file: string, error: NodeJS.ErrnoException): Error {
-  switch (error.code) {
-    case 'EEXIST':
-      return new Error(`there are two results of the name '${file}'`, { cause: error });
-    case 'ENOSPC':
-      return new PushbroomError('STORAGE_FULL', `no space is left for '${file}'`, { cause: error });
-    default:
-      return new Error(`${file}: ${error.message}`, { cause: error });
+  if (isDiskFull(error)) {
+    return new PushbroomError('STORAGE_FULL', `no space is left for '${file}'`, { cause: error });
   }
+  const reason =
+    error.code === 'EEXIST'
+      ? `there are two results of the name '${file}'`
+      : `${file}: ${error.message}`;
+  return new Error(reason, { cause: error });
 }
 
 const checksumLine = ({ sha256: sum, path }: JobResult): string => `${sum}  ${path}\n`;

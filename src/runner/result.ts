@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { chmod, lstat, mkdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 
 import type { OutputFile } from '../core/model.ts';
+import { hashFile } from '../hash.ts';
 
 /** Lies beside the outputs in a task's result directory; no product may have its name. */
 export const MANIFEST = '.manifest.json';
@@ -106,14 +106,8 @@ export async function collectOutputs(options: {
       path: file,
       ...(name !== undefined && { name }),
       size,
-      ...(options.checksum && { sha256: await sha256(target) }),
+      ...(options.checksum && { sha256: await hashFile(target) }),
     });
   }
   return [...outputs.values()];
-}
-
-export async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }

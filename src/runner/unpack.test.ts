@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { hashFile } from '../processes/archive.ts';
+import { hashFile } from '../hash.ts';
 import { handMadeZip } from '../processes/hand-made-zip.ts';
 import { unpackBundle } from './unpack.ts';
 

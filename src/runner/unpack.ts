@@ -1,7 +1,8 @@
 import { chmod, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PushbroomError } from '../errors.ts';
-import { DEFAULT_LIMITS, hashFile } from '../processes/archive.ts';
+import { hashFile } from '../hash.ts';
+import { DEFAULT_LIMITS } from '../processes/archive.ts';
 import { extractBundle } from '../processes/extract.ts';
 
 /**

@@ -15,7 +15,7 @@ import type {
   Task,
 } from '../core/model.ts';
 import type { Engine, Launch } from '../engines/engine.ts';
-import { PushbroomError, messageOf } from '../errors.ts';
+import { isDiskFull, messageOf } from '../errors.ts';
 import type { Assignment } from '../runner/assignment.ts';
 import type { Store } from '../store/store.ts';
 import type { Inbox } from './inbox.ts';
@@ -108,7 +108,7 @@ export function createPerformer(options: PerformerOptions): Performer {
 }
 
 const failureOf = (error: unknown, kind: FailureKind): Failure => ({
-  kind: error instanceof PushbroomError && error.code === 'STORAGE_FULL' ? 'disk' : kind,
+  kind: isDiskFull(error) ? 'disk' : kind,
   message: messageOf(error),
 });
 

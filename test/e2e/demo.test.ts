@@ -8,24 +8,10 @@ import { promisify } from 'node:util';
 import { fromFile } from 'geotiff';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import type { DemoReport } from '../../src/cli/demo.ts';
 import { parseXml } from '../../src/xml.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-
-interface DemoReport {
-  readonly job: string;
-  readonly state: string;
-  readonly products: number;
-  readonly tasks: number;
-  readonly attempts: number;
-  readonly failed: number;
-  readonly seconds: number;
-  readonly results: readonly {
-    readonly path: string;
-    readonly href: string;
-    readonly type: string;
-  }[];
-}
 
 describe('npm run demo', () => {
   let directory: string;

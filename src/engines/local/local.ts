@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { availableParallelism, hostname, totalmem } from 'node:os';
+import { hostname } from 'node:os';
 
 import { isAttemptEnded } from '../../core/lifecycle.ts';
 import type { AttemptId, Resources } from '../../core/model.ts';
@@ -10,14 +10,12 @@ import type { PoolOptions } from './pool.ts';
 
 export interface LocalOptions extends Partial<PoolOptions> {
   readonly id?: string;
-  /** What attempts may use together; all processors and most of the memory of this machine by default. */
-  readonly resources?: Partial<Resources>;
+  /** What attempts may use together. */
+  readonly resources: Resources;
 }
 
 const IDLE_MS = 30_000;
 
-/** Memory that is left to the service itself and the rest of the machine. */
-const MEMORY_SHARE = 0.8;
 /** An attempt that ends sooner is never told to be running: that would be news of no use. */
 const WORTH_TELLING_MS = 500;
 /** Ends remembered, so that a launch that comes twice is known. */
@@ -31,10 +29,10 @@ const LOST: AttemptNews = {
 };
 
 /** This machine as an engine: attempts are made by runner processes of the service. */
-export function createLocal(options: LocalOptions = {}): Engine {
+export function createLocal(options: LocalOptions): Engine {
   const id = options.id ?? 'local';
   const node = hostname();
-  const total = machine(options.resources);
+  const total = options.resources;
   const pool = createPool({ idleMs: IDLE_MS, ...options });
   const capacity = createCapacity(total, id);
   const attempts = createAttempts();
@@ -96,11 +94,6 @@ export function createLocal(options: LocalOptions = {}): Engine {
       new Map(attemptIds.map((attemptId) => [attemptId, attempts.find(attemptId) ?? LOST])),
   };
 }
-
-const machine = (wanted: Partial<Resources> = {}): Resources => ({
-  cpus: wanted.cpus ?? availableParallelism(),
-  memoryMb: wanted.memoryMb ?? Math.floor((totalmem() / 1024 ** 2) * MEMORY_SHARE),
-});
 
 /** Attempts that run, and the ends of those that ran last. */
 function createAttempts() {
