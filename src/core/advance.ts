@@ -4,6 +4,7 @@ import { endJob } from './decide.ts';
 import { isJobEnded } from './lifecycle.ts';
 import { STEPS } from './model.ts';
 import type { JobId, Millis, Step, Task } from './model.ts';
+import { hasOpenTasks } from './state.ts';
 import type { JobRecord, State } from './state.ts';
 
 /**
@@ -24,7 +25,15 @@ export function advance(state: State, jobId: JobId, at: Millis): Plan {
   }
   if (!record.splitEnded && !record.requested.has('split')) {
     changes.push({ type: 'request', jobId, what: 'split' });
-    effects.push({ type: 'split', job: record.job });
+    effects.push({ type: 'split', job: record.job, isResumed: record.nextTask > 0 });
+  }
+  if (
+    record.unloaded > 0 &&
+    record.tasks.size <= state.window / 2 &&
+    !record.requested.has('load')
+  ) {
+    changes.push({ type: 'request', jobId, what: 'load' });
+    effects.push({ type: 'load', jobId, after: record.loadedTo, limit: state.window });
   }
   const tasks = tasksOfDuePeriods(record);
   if (record.due.size > 0) {
@@ -32,7 +41,7 @@ export function advance(state: State, jobId: JobId, at: Millis): Plan {
   }
   if (tasks.length > 0) changes.push({ type: 'addTasks', jobId, tasks, at });
 
-  const isDone = record.splitEnded && record.tasks.size === 0 && tasks.length === 0;
+  const isDone = record.splitEnded && !hasOpenTasks(record) && tasks.length === 0;
   if (isDone && record.nextTask === 0) {
     return endJob(record, { to: 'failed', message: 'No products were found for the request.' }, at);
   }

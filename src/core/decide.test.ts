@@ -1,84 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
 import { L2_FORMATTED, aJob, l3, periods, product } from '../../test/fixtures/jobs.ts';
-import { advance } from './advance.ts';
-import { apply } from './apply.ts';
-import type { Change, Effect, Event } from './change.ts';
-import { decide, retryDelay } from './decide.ts';
-import type { AttemptResult, Job, Product } from './model.ts';
-import { place } from './place.ts';
-import { createState } from './state.ts';
+import { failing, story } from '../../test/fixtures/story.ts';
+import { retryDelay } from './failures.ts';
 import type { State } from './state.ts';
 
-const OUTPUT: AttemptResult = { outputs: [{ path: 'out.tif', size: 1 }] };
-const FAILURE: AttemptResult = {
-  exitCode: 1,
-  failure: { kind: 'processor', message: 'exit code 1' },
-};
-
-/** One story: a job on a node that is big enough for everything. */
-function story(job: Job) {
-  const state: State = createState();
-  const changes: Change[] = [];
-  const effects: Effect[] = [];
-  let offers = 0;
-  let now = 0;
-  const follow = (plan: { changes: readonly Change[]; effects: readonly Effect[] }) => {
-    apply(state, plan.changes);
-    changes.push(...plan.changes);
-    effects.push(...plan.effects);
-  };
-  const happens = (event: Event) => {
-    follow(decide(state, event, now));
-    follow(advance(state, job.id, now));
-  };
-  happens({ type: 'jobAccepted', job });
-  return {
-    state,
-    changes,
-    effects,
-    happens,
-    at: (time: number) => {
-      now = time;
-      apply(state, [{ type: 'wake', until: now }]);
-    },
-    find: (...products: Product[]) => happens({ type: 'productsFound', jobId: job.id, products }),
-    endSplit: () => happens({ type: 'splitEnded', jobId: job.id }),
-    /** Launches whatever is ready and names it as `step key`. */
-    launch: (): string[] => {
-      offers += 1;
-      const offer = {
-        id: `${offers}`,
-        engine: 'e',
-        node: 'n',
-        resources: { cpus: 99, memoryMb: 99_999 },
-      };
-      apply(state, [{ type: 'setNode', engine: 'e', node: 'n', offers: [offer] }]);
-      const plan = place(state, now);
-      follow(plan);
-      return plan.effects.flatMap((effect) =>
-        effect.type === 'launch'
-          ? effect.attempts.map(({ task }) => `${task.step} ${task.key}`)
-          : [],
-      );
-    },
-    end: (
-      task: number,
-      attempt = 1,
-      result = OUTPUT,
-      to: 'finished' | 'failed' | 'lost' = 'finished',
-    ) =>
-      happens({
-        type: 'attemptMoved',
-        engine: 'e',
-        attemptId: `${job.id}.${task}.${attempt}`,
-        to,
-        result,
-      }),
-    jobMoves: () => changes.filter((change) => change.type === 'moveJob'),
-    kinds: () => effects.map(({ type }) => type),
-  };
-}
+const FAILURE = failing('processor');
 
 describe('a job of workflow L2Plus', () => {
   test('runs its products, formats each and stages at the end', () => {
@@ -251,8 +178,17 @@ describe('a failed attempt', () => {
   });
 
   test('waits longer each time, up to a limit', () => {
-    const retry = { maxAttempts: 9, maxLosses: 9, delay: 2, maxDelay: 10, failurePercent: 0 };
-    expect([1, 2, 3, 4].map((tries) => retryDelay(retry, tries))).toEqual([2, 4, 8, 10]);
+    const retry = {
+      maxAttempts: 9,
+      maxLosses: 9,
+      delay: 2,
+      maxDelay: 10,
+      failurePercent: 0,
+      maxMemoryMb: 1,
+    };
+    expect([1, 2, 3, 4].map((tries) => retryDelay(retry, tries))).toEqual([
+      2000, 4000, 8000, 10_000,
+    ]);
   });
 });
 

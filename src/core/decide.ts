@@ -1,10 +1,13 @@
-import { NOTHING } from './change.ts';
+import { moveAttempt } from './attempts.ts';
+import { NOTHING, refuse } from './change.ts';
 import type { Change, Effect, Event, Plan } from './change.ts';
-import { parseAttemptId } from './ids.ts';
-import { ATTEMPT_MOVES, canMove, isAttemptEnded, isJobEnded } from './lifecycle.ts';
-import type { AttemptResult, Failure, Millis, RetryPolicy, Task } from './model.ts';
+import { isJobEnded } from './lifecycle.ts';
+import type { Millis, Task } from './model.ts';
+import { attemptsOn, nodePlan } from './nodes.ts';
+import { leavesOf, DEFAULT_GROUP } from './policy.ts';
+import { brokenQueue } from './shares.ts';
 import { nodeKey } from './state.ts';
-import type { AttemptRecord, JobRecord, State, TaskRecord } from './state.ts';
+import type { JobRecord, State } from './state.ts';
 
 /**
  * What an event means: what to write down and what to do then. Together with `advance`, which draws the
@@ -13,17 +16,33 @@ import type { AttemptRecord, JobRecord, State, TaskRecord } from './state.ts';
 export function decide(state: State, event: Event, at: Millis): Plan {
   switch (event.type) {
     case 'jobAccepted':
-      return { changes: [{ type: 'addJob', job: event.job }], effects: [] };
+      return acceptJob(state, event);
     case 'attemptMoved':
       return moveAttempt(state, event, at);
-    case 'nodeUp':
     case 'nodeDown':
+      return dropNode(state, event);
+    case 'nodeUp':
     case 'offered':
     case 'rescinded':
-      return { changes: nodeChanges(state, event), effects: [] };
+      return nodePlan(state, event);
+    case 'nodeDrained':
+      return { changes: [{ ...event, type: 'drainNode', at }], effects: [] };
+    case 'policySet':
+      return { changes: [{ type: 'setPolicy', policy: event.policy }], effects: [] };
+    case 'jobControlled':
+    case 'tasksRetried': {
+      const record = state.jobs.get(event.jobId);
+      if (!record || isJobEnded(record.state)) {
+        return refuse('CONFLICT', `Job ${event.jobId} has ended.`);
+      }
+      return event.type === 'jobControlled'
+        ? controlJob(state, record, event, at)
+        : retryTasks(record, event, at);
+    }
     case 'jobDismissed':
     case 'productsFound':
     case 'splitEnded':
+    case 'tasksLoaded':
     case 'staged':
     case 'stagingFailed': {
       const record = state.jobs.get(event.jobId);
@@ -33,9 +52,91 @@ export function decide(state: State, event: Event, at: Millis): Plan {
   }
 }
 
-type JobEvent = Extract<Event, { readonly jobId: string }>;
+type Of<T extends Event['type']> = Extract<Event, { readonly type: T }>;
 
-function decideForJob(record: JobRecord, event: JobEvent, at: Millis): Plan {
+function acceptJob({ shares }: State, { job }: Of<'jobAccepted'>): Plan {
+  const full = brokenQueue(shares, { user: job.user, control: job });
+  if (full) {
+    const message = `The ${full.what} has its limit of ${full.limit}: try again when one has ended.`;
+    return refuse('LIMIT_REACHED', message);
+  }
+  return { changes: [{ type: 'addJob', job }], effects: [] };
+}
+
+/** What ran on a node that is gone is lost at once: nobody waits for news that may never come. */
+function dropNode(state: State, event: Of<'nodeDown'>): Plan {
+  const { engine, node } = event;
+  const failure = { kind: 'engine', message: `node ${node} is gone` } as const;
+  const events = attemptsOn(state, nodeKey(engine, node)).map((attemptId): Event => ({
+    type: 'attemptMoved',
+    engine,
+    attemptId,
+    to: 'lost',
+    result: { failure },
+  }));
+  return { ...nodePlan(state, event), events };
+}
+
+function controlJob(
+  { policy }: State,
+  record: JobRecord,
+  { jobId, control }: Of<'jobControlled'>,
+  at: Millis,
+): Plan {
+  const paths = new Set([DEFAULT_GROUP, ...leavesOf(policy.groups).map(({ path }) => path)]);
+  if (control.group !== undefined && !paths.has(control.group)) {
+    const known = [...paths].join(', ');
+    return refuse(
+      'INVALID_PARAMETER',
+      `There is no group '${control.group}' for jobs. There are: ${known}.`,
+    );
+  }
+  if (control.priority !== undefined && !Number.isSafeInteger(control.priority)) {
+    return refuse('INVALID_PARAMETER', 'A priority is a whole number.');
+  }
+  const change: Change = {
+    type: 'controlJob',
+    jobId,
+    control: { ...record.control, ...control },
+    at,
+  };
+  return { changes: [change], effects: [] };
+}
+
+/** Failed tasks become ready again, but not those on whose absence later steps were built. */
+function retryTasks(record: JobRecord, event: Of<'tasksRetried'>, at: Millis): Plan {
+  const { memoryMb } = event;
+  const failed = event.tasks.filter(({ task }) => record.failedTasks.has(task.number));
+  const free = failed.filter(({ task }) => isStillOpen(record, task));
+  if (free.length === 0) {
+    const why =
+      failed.length > 0 ? 'the next step has begun without them' : 'none of them has failed';
+    return refuse('CONFLICT', `No task of job ${record.job.id} can be tried again: ${why}.`);
+  }
+  return {
+    changes: free.map(({ task, attempts }) => ({
+      type: 'reviveTask',
+      task,
+      attempts,
+      at,
+      ...(memoryMb !== undefined && { memoryMb }),
+    })),
+    effects: [],
+  };
+}
+
+const isStillOpen = ({ job, periods, requested }: JobRecord, task: Task): boolean =>
+  !requested.has('stage') &&
+  (!job.workflow.aggregate ||
+    periods.slice(task.firstPeriod, task.lastPeriod + 1).every(({ step }) => step === task.step));
+
+function decideForJob(
+  record: JobRecord,
+  event: Of<
+    'jobDismissed' | 'productsFound' | 'splitEnded' | 'tasksLoaded' | 'staged' | 'stagingFailed'
+  >,
+  at: Millis,
+): Plan {
   const jobId = record.job.id;
   switch (event.type) {
     case 'jobDismissed':
@@ -49,10 +150,16 @@ function decideForJob(record: JobRecord, event: JobEvent, at: Millis): Plan {
         input: product.path,
         firstPeriod: product.firstPeriod,
         lastPeriod: product.lastPeriod,
+        ...(product.location && { location: product.location }),
       }));
       return tasks.length > 0
         ? { changes: [{ type: 'addTasks', jobId, tasks, at }], effects: [] }
         : NOTHING;
+    }
+    case 'tasksLoaded': {
+      // Asked for twice, or by a scheduler that has been read anew since.
+      const tasks = event.tasks.filter(({ number }) => number > record.loadedTo);
+      return { changes: [{ type: 'loadTasks', jobId, tasks, at }], effects: [] };
     }
     case 'splitEnded':
       if (event.failure)
@@ -93,118 +200,6 @@ export function endJob(record: JobRecord, end: JobEnd, at: Millis): Plan {
   return { changes, effects };
 }
 
-type AttemptMoved = Extract<Event, { type: 'attemptMoved' }>;
-
-function moveAttempt(state: State, event: AttemptMoved, at: Millis): Plan {
-  const { engine, attemptId, to, result } = event;
-  const ids = parseAttemptId(attemptId);
-  const record = ids && state.jobs.get(ids.jobId);
-  const known = record?.attempts.get(attemptId);
-  if (!ids || !record || !known) {
-    // We gave it up, or never knew it, and it runs: engines bring back the dead.
-    return isAttemptEnded(to)
-      ? NOTHING
-      : { changes: [], effects: [{ type: 'kill', engine, attemptId }] };
-  }
-  // Engines repeat and reorder their news; what is not a legal move is old news.
-  if (!canMove(ATTEMPT_MOVES, known.state, to)) return NOTHING;
-  const move: Change = {
-    type: 'moveAttempt',
-    attempt: known.attempt,
-    resources: known.resources,
-    to,
-    at,
-    ...(result && { result }),
-  };
-  if (!isAttemptEnded(to)) {
-    // A kill may have overtaken the launch.
-    const isUnwanted = isJobEnded(record.state);
-    return { changes: [move], effects: isUnwanted ? [{ type: 'kill', engine, attemptId }] : [] };
-  }
-  if (isJobEnded(record.state)) return endLastAttempt(record, known, move);
-  const task = record.tasks.get(ids.task)!;
-  return { changes: [move, ...endAttempt(record, task, to, result, at)], effects: [] };
-}
-
-/** An attempt of a job that has ended: with the last one, the job leaves the scheduler's memory. */
-function endLastAttempt(record: JobRecord, { attempt }: AttemptRecord, move: Change): Plan {
-  const isLast = record.attempts.size === 1 && record.attempts.has(attempt.id);
-  return isLast
-    ? {
-        changes: [move, { type: 'forgetJob', jobId: record.job.id }],
-        effects: [{ type: 'clean', job: record.job, state: record.state }],
-      }
-    : { changes: [move], effects: [] };
-}
-
-/** What the end of its attempt means for a task: done, failed for good, or once more. */
-function endAttempt(
-  record: JobRecord,
-  { task, attempts, failures, losses }: TaskRecord,
-  to: AttemptRecord['state'],
-  result: AttemptResult | undefined,
-  at: Millis,
-): Change[] {
-  if (to === 'finished') {
-    const outputs = result?.outputs ?? [];
-    const changes: Change[] = [
-      { type: 'endTask', task, attempts, to: 'finished', at, failures, losses, outputs },
-    ];
-    const { workflow } = record.job;
-    if (task.step === 'process' && workflow.format && !workflow.aggregate && outputs.length > 0) {
-      changes.push({
-        type: 'addTasks',
-        jobId: record.job.id,
-        tasks: [formatTask(record, task)],
-        at,
-      });
-    }
-    return changes;
-  }
-  const { retry } = record.job;
-  const failed = failures + (to === 'failed' ? 1 : 0);
-  const lost = losses + (to === 'failed' ? 0 : 1);
-  const failure = result?.failure ?? unexplained(to);
-  if (failed >= retry.maxAttempts || lost >= retry.maxLosses) {
-    return [
-      {
-        type: 'endTask',
-        task,
-        attempts,
-        to: 'failed',
-        at,
-        failures: failed,
-        losses: lost,
-        failure,
-      },
-    ];
-  }
-  const notBefore = at + 1000 * retryDelay(retry, failed + lost);
-  return [
-    { type: 'retryTask', task, attempts, at, notBefore, failures: failed, losses: lost, failure },
-  ];
-}
-
-const formatTask = (record: JobRecord, { jobId, number, key }: Task): Task => ({
-  jobId,
-  number: record.nextTask,
-  step: 'format',
-  key,
-  source: number,
-  firstPeriod: 0,
-  lastPeriod: 0,
-});
-
-/** Seconds before attempt `tries + 1`. */
-export const retryDelay = (retry: RetryPolicy, tries: number): number =>
-  Math.min(retry.delay * 2 ** (tries - 1), retry.maxDelay);
-
-const unexplained = (to: string): Failure => ({
-  kind: 'engine',
-  message:
-    to === 'killed' ? 'The attempt was killed.' : `The attempt was ${to} without a word why.`,
-});
-
 function successMessage({ steps, losses }: JobRecord): string {
   const lost = steps.process.failed + steps.aggregate.failed + steps.format.failed;
   const summary = 'The request has been processed successfully.';
@@ -212,45 +207,4 @@ function successMessage({ steps, losses }: JobRecord): string {
   const reasons = losses.map(({ key, failure }) => `${key} (${failure.message})`).join('; ');
   const more = lost > losses.length ? `; and ${lost - losses.length} more` : '';
   return `${summary} ${lost} of ${steps.process.total} products were lost: ${reasons}${more}`;
-}
-
-type NodeEvent = Extract<Event, { type: 'nodeUp' | 'nodeDown' | 'offered' | 'rescinded' }>;
-
-function nodeChanges(state: State, event: NodeEvent): Change[] {
-  switch (event.type) {
-    case 'nodeUp': {
-      const { engine, node, resources } = event;
-      const offers = state.nodes.get(nodeKey(engine, node))?.offers ?? [];
-      return [{ type: 'setNode', engine, node, total: resources, offers }];
-    }
-    case 'nodeDown':
-      return [{ type: 'dropNode', engine: event.engine, node: event.node }];
-    case 'offered': {
-      const changes = new Map<string, Extract<Change, { type: 'setNode' }>>();
-      for (const offer of event.offers) {
-        const { engine, node } = offer;
-        const key = nodeKey(engine, node);
-        const known = changes.get(key) ?? state.nodes.get(key);
-        const offers = [...(known?.offers ?? []).filter(({ id }) => id !== offer.id), offer];
-        changes.set(key, {
-          type: 'setNode',
-          engine,
-          node,
-          ...(known?.total && { total: known.total }),
-          offers,
-        });
-      }
-      return [...changes.values()];
-    }
-    case 'rescinded':
-      return Array.from(state.nodes.values())
-        .filter(({ engine }) => engine === event.engine)
-        .map(({ engine, node, total, offers }) => ({
-          type: 'setNode',
-          engine,
-          node,
-          ...(total && { total }),
-          offers: offers.filter(({ id }) => !event.offerIds.includes(id)),
-        }));
-  }
 }

@@ -21,6 +21,20 @@ export interface Resources {
   readonly memoryMb: number;
 }
 
+/**
+ * Where something lies, from near to far: on nodes, in racks of nodes, in a pool (a site, a storage system). What is
+ * absent is not known.
+ */
+export interface Location {
+  readonly nodes?: readonly NodeId[];
+  readonly racks?: readonly string[];
+  readonly pool?: string;
+}
+
+/** How near to its input an attempt runs. */
+export const LOCALITIES = ['node', 'rack', 'pool', 'any'] as const;
+export type Locality = (typeof LOCALITIES)[number];
+
 /** Both days inclusive. */
 export interface Period {
   readonly from: Day;
@@ -68,6 +82,8 @@ export interface RetryPolicy {
   /** Wait before the second attempt in seconds; doubled for each further one. */
   readonly delay: number;
   readonly maxDelay: number;
+  /** An attempt that ran out of memory is made again with twice as much, up to so much. */
+  readonly maxMemoryMb: number;
   /** A step with at most this percentage of failed tasks still succeeds. */
   readonly failurePercent: number;
 }
@@ -101,6 +117,10 @@ export interface Job {
   readonly title: string;
   /** On whose behalf it runs; names the staging directory. */
   readonly user: string;
+  /** Whose share of the cluster it uses: path of a leaf of the share tree, e.g. `project/tep`. */
+  readonly group: string;
+  /** Within its group; higher goes first. */
+  readonly priority: number;
   readonly acceptedAt: Millis;
   readonly processor: ProcessorRef;
   readonly workflow: Workflow;
@@ -115,6 +135,20 @@ export interface Job {
   readonly inputs: Readonly<Record<string, string>>;
   /** The portal's own reference of this job, for its accounting. */
   readonly reference?: string;
+  /** It does again what an ended job left undone, and takes over what that one finished. */
+  readonly retryOf?: {
+    readonly jobId: JobId;
+    /** Keys of failed tasks that are left out: nobody wanted them again. */
+    readonly without: readonly string[];
+  };
+}
+
+/** What an operator may change about a job while it runs. */
+export interface Control {
+  readonly group: string;
+  readonly priority: number;
+  /** Nothing of it is launched; what runs goes on. */
+  readonly isPaused: boolean;
 }
 
 /** One input product of a dataset, found by its path. */
@@ -124,6 +158,7 @@ export interface Product {
   /** Indices into the job's periods, both inclusive, to which the product contributes. */
   readonly firstPeriod: number;
   readonly lastPeriod: number;
+  readonly location?: Location;
 }
 
 /** One unit of work of a step, as split from the job. The key is the same whenever the job is split again. */
@@ -140,6 +175,8 @@ export interface Task {
   readonly partition?: number;
   readonly firstPeriod: number;
   readonly lastPeriod: number;
+  /** Where the input lies. */
+  readonly location?: Location;
 }
 
 export interface Attempt {
@@ -150,6 +187,10 @@ export interface Attempt {
   readonly engine: EngineId;
   readonly node: NodeId;
   readonly launchedAt: Millis;
+  /** Absent where the task's input has no known place. */
+  readonly locality?: Locality;
+  /** A second attempt beside one that takes far longer than its peers. */
+  readonly isSpeculative?: true;
 }
 
 /** Free resources on a node, now, until they are used, declined or rescinded. */
@@ -181,15 +222,26 @@ export interface Usage {
   readonly sources: Readonly<Record<string, string>>;
 }
 
-export type FailureKind =
-  | 'input'
-  | 'processor'
-  | 'output'
-  | 'timeout'
-  | 'memory'
-  | 'disk'
-  | 'deployment'
-  | 'engine';
+/**
+ * What is to blame:
+ *
+ * - `input`: the product is corrupt or gone; trying again is of little use
+ * - `processor`: the program, its bundle or what it left behind
+ * - `memory`, `time`: a limit of the attempt; `disk`: the node's or the service's disk is full
+ * - `network`, `engine`: the infrastructure; not the job's fault
+ * - `operator`: somebody wanted it so
+ */
+export const FAILURE_KINDS = [
+  'input',
+  'processor',
+  'memory',
+  'disk',
+  'time',
+  'network',
+  'engine',
+  'operator',
+] as const;
+export type FailureKind = (typeof FAILURE_KINDS)[number];
 
 /** Why something failed, in words for the person who has to act on it. */
 export interface Failure {

@@ -2,14 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { L2, aJob, l3, periods, stepPlan } from '../../test/fixtures/jobs.ts';
+import { launches, placeAll } from '../../test/fixtures/story.ts';
+import type { Launch } from '../../test/fixtures/story.ts';
 import { apply } from './apply.ts';
-import type { Effect } from './change.ts';
 import type { Job, Resources } from './model.ts';
-import { place } from './place.ts';
 import { createState } from './state.ts';
 import type { State } from './state.ts';
-
-type Launch = Extract<Effect, { type: 'launch' }>;
 
 const resources = fc.record({
   cpus: fc.integer({ min: 1, max: 4 }),
@@ -59,13 +57,10 @@ function addTasks(state: State, job: Job, count: number): void {
   if (count > 0) apply(state, [{ type: 'addTasks', jobId: job.id, tasks, at: 0 }]);
 }
 
-const launches = (effects: readonly Effect[]): Launch[] =>
-  effects.filter((effect): effect is Launch => effect.type === 'launch');
-
 /** What is left of each node's offers, counted here and not by the code under test. */
-function leftOver(state: State, launched: readonly Launch[]): Map<string, Resources> {
+function leftOver(nodes: State['nodes'], launched: readonly Launch[]): Map<string, Resources> {
   const left = new Map<string, Resources>();
-  for (const { node, offers } of state.nodes.values()) {
+  for (const { node, offers } of nodes.values()) {
     const used = launched
       .filter((launch) => launch.node === node)
       .flatMap(({ attempts }) => attempts);
@@ -82,10 +77,9 @@ describe('place', () => {
     fc.assert(
       fc.property(situation, (generated) => {
         const state = build(generated);
-        for (const { cpus, memoryMb } of leftOver(
-          state,
-          launches(place(state, 0).effects),
-        ).values()) {
+        const offered = new Map(state.nodes);
+        const launched = launches(placeAll(state).effects);
+        for (const { cpus, memoryMb } of leftOver(offered, launched).values()) {
           expect(cpus).toBeGreaterThanOrEqual(0);
           expect(memoryMb).toBeGreaterThanOrEqual(0);
         }
@@ -98,8 +92,9 @@ describe('place', () => {
     fc.assert(
       fc.property(situation, (generated) => {
         const state = build(generated);
-        const launched = launches(place(state, 0).effects);
-        const left = [...leftOver(state, launched).values()];
+        const offered = new Map(state.nodes);
+        const launched = launches(placeAll(state).effects);
+        const left = [...leftOver(offered, launched).values()];
         generated.jobs.forEach(({ needs, tasks }, index) => {
           const placed = launched
             .flatMap(({ attempts }) => attempts)
@@ -120,11 +115,9 @@ describe('place', () => {
     fc.assert(
       fc.property(situation, (generated) => {
         const state = build(generated);
-        const { changes, effects } = place(state, 0);
-        const ids = launches(effects).flatMap(({ offerIds }) => offerIds);
+        const ids = launches(placeAll(state).effects).flatMap(({ offerIds }) => offerIds);
         expect(new Set(ids).size).toBe(ids.length);
-        apply(state, changes);
-        expect(place(state, 0).effects).toEqual([]);
+        expect(placeAll(state).effects).toEqual([]);
       }),
     );
   });
@@ -134,7 +127,7 @@ describe('place', () => {
     for (const id of ['a', 'b', 'c']) addTasks(state, aJob({ id }), 10);
     const offer = { id: 'o', engine: 'e', node: 'n', resources: { cpus: 6, memoryMb: 9999 } };
     apply(state, [{ type: 'setNode', engine: 'e', node: 'n', offers: [offer] }]);
-    const [launch] = launches(place(state, 0).effects);
+    const [launch] = launches(placeAll(state).effects);
     const byJob = Map.groupBy(launch!.attempts, ({ job }) => job.id);
     expect([...byJob.values()].map((attempts) => attempts.length)).toEqual([2, 2, 2]);
   });
@@ -152,9 +145,7 @@ describe('place', () => {
     const placed: string[] = [];
     for (const id of ['1', '2', '3']) {
       apply(state, [{ type: 'setNode', engine: 'e', node: 'n', offers: [offer(id)] }]);
-      const { changes, effects } = place(state, 0);
-      placed.push(launches(effects)[0]!.attempts[0]!.job.id);
-      apply(state, changes);
+      placed.push(launches(placeAll(state).effects)[0]!.attempts[0]!.job.id);
     }
     expect(placed).toEqual(['old', 'young', 'old']);
   });
@@ -174,7 +165,7 @@ describe('place', () => {
     apply(state, [{ type: 'addTasks', jobId: job.id, tasks: [aggregate], at: 0 }]);
     const offer = { id: 'o', engine: 'e', node: 'n', resources: { cpus: 1, memoryMb: 9999 } };
     apply(state, [{ type: 'setNode', engine: 'e', node: 'n', offers: [offer] }]);
-    expect(launches(place(state, 0).effects)[0]!.attempts.map(({ task }) => task.step)).toEqual([
+    expect(launches(placeAll(state).effects)[0]!.attempts.map(({ task }) => task.step)).toEqual([
       'aggregate',
     ]);
   });

@@ -1,123 +1,190 @@
-import { NOTHING } from './change.ts';
 import type { Change, Effect, Plan } from './change.ts';
 import { Heap } from './heap.ts';
 import { attemptId } from './ids.ts';
-import type { Attempt, Millis, Resources, Step } from './model.ts';
-import type { JobRecord, NodeRecord, State, TaskRecord } from './state.ts';
+import { find, findIn, isLargeEnough, mayRun, viewOf } from './find.ts';
+import type { Candidate, Found, Round } from './find.ts';
+import { freeNodes, hasRoom, take } from './free-nodes.ts';
+import type { FreeNode } from './free-nodes.ts';
+import type { Lane } from './lane.ts';
+import { placesOf } from './locality.ts';
+import type { Attempt, Locality, Millis } from './model.ts';
+import { isBefore, rankOf } from './rank.ts';
+import type { Rank } from './rank.ts';
+import { leafOf, servedOf } from './shares.ts';
+import type { ShareGroup } from './shares.ts';
+import type { JobRecord, State, TaskRecord } from './state.ts';
+import { stragglerPlans } from './stragglers.ts';
 
-/** Later steps first: they free disk space and bring a job to its end. */
-const PLACING_ORDER = ['format', 'aggregate', 'process'] as const satisfies readonly Step[];
-
-interface FreeNode {
-  readonly record: NodeRecord;
-  cpus: number;
-  memoryMb: number;
-  readonly launches: Extract<Effect, { type: 'launch' }>['attempts'][number][];
-}
-
-interface Candidate {
-  readonly record: JobRecord;
-  readonly taken: Record<Step, number>;
-  usedCpus: number;
+/** A job in the line of its group. */
+interface Waiting extends Candidate {
+  readonly leaf: ShareGroup;
+  rank: Rank;
 }
 
 /**
- * Gives ready tasks to free nodes: the job that uses the fewest processors goes first, the older one among equals,
- * until nothing that waits fits anywhere. An offer is never exceeded.
+ * Gives ready tasks to free nodes, one after the other, until nothing that waits fits anywhere or may run. Who is next:
+ * what has waited beyond the aging limit; then the group that is served least for its weight, level by level of the
+ * share tree; in a group the highest priority, then the user and the job that use least, then the oldest. An offer is
+ * never exceeded.
+ *
+ * Each plan has to be applied before the next one is asked for.
  */
-export function place(state: State, at: Millis): Plan {
-  if (state.waiting.size === 0) return NOTHING;
+export function* place(state: State, at: Millis): Generator<Plan> {
   const nodes = freeNodes(state);
-  if (nodes.length === 0) return NOTHING;
-  const candidates = candidatesOf(state);
-  const changes: Change[] = [];
-  for (let next = candidates.pop(); next; next = candidates.pop()) {
-    const found = firstFit(next, nodes);
-    // What does not fit now will not fit later either: nodes only get fuller here.
-    if (!found) continue;
-    const { step, task, node } = found;
-    const { job } = next.record;
-    const resources = stepResources(next.record, step);
-    const attempt: Attempt = {
-      id: attemptId(job.id, task.task.number, task.attempts + 1),
-      jobId: job.id,
-      task: task.task.number,
-      number: task.attempts + 1,
-      engine: node.record.engine,
-      node: node.record.node,
-      launchedAt: at,
-    };
-    const { failures, losses } = task;
-    changes.push({ type: 'addAttempt', attempt, task: task.task, failures, losses, resources });
-    node.launches.push({ job, task: task.task, attempt, resources });
-    node.cpus -= resources.cpus;
-    node.memoryMb -= resources.memoryMb;
-    next.taken[step] += 1;
-    next.usedCpus += resources.cpus;
-    candidates.push(next);
+  if (nodes.length === 0) return;
+  const round: Round = { state, at, nodes, places: placesOf(state), passes: [] };
+  if (state.waiting.size > 0) {
+    const candidates = candidatesOf(state);
+    yield* placeStarving(round, candidates);
+    yield* placeFairly(round, candidates);
   }
-  return launchPlan(nodes, changes);
+  yield* stragglerPlans(state, nodes, at);
+  yield launchPlan(round);
 }
 
-function freeNodes(state: State): FreeNode[] {
-  const nodes: FreeNode[] = [];
-  for (const record of state.nodes.values()) {
-    if (record.offers.length === 0) continue;
-    const node: FreeNode = { record, cpus: 0, memoryMb: 0, launches: [] };
-    for (const { resources } of record.offers) {
-      node.cpus += resources.cpus;
-      node.memoryMb += resources.memoryMb;
-    }
-    nodes.push(node);
-  }
-  return nodes;
-}
-
-function candidatesOf(state: State): Heap<Candidate> {
-  const candidates = new Heap<Candidate>(
-    (a, b) =>
-      a.usedCpus < b.usedCpus ||
-      (a.usedCpus === b.usedCpus && a.record.job.acceptedAt < b.record.job.acceptedAt),
-  );
+function candidatesOf(state: State): Waiting[] {
+  const candidates: Waiting[] = [];
   for (const id of state.waiting) {
     const record = state.jobs.get(id)!;
-    const taken = { process: 0, aggregate: 0, format: 0 };
-    candidates.push({ record, taken, usedCpus: record.usedCpus });
+    if (record.control.isPaused) continue;
+    const leaf = leafOf(state.shares, record.control.group);
+    const rank = rankOf(state, record, leaf);
+    candidates.push({ record, leaf, views: new Map(), rank });
   }
   return candidates;
 }
 
-function firstFit(
-  { record, taken }: Candidate,
-  nodes: readonly FreeNode[],
-): { step: Step; task: TaskRecord; node: FreeNode } | undefined {
-  for (const step of PLACING_ORDER) {
-    const number = record.steps[step].ready.at(taken[step]);
-    if (number === undefined) continue;
-    const { cpus, memoryMb } = stepResources(record, step);
-    const node = nodes.find((free) => free.cpus >= cpus && free.memoryMb >= memoryMb);
-    if (node) return { step, task: record.tasks.get(number)!, node };
+/** What has waited too long goes first, and where it fits nowhere now, a node is kept free for it. */
+function* placeStarving(round: Round, candidates: readonly Candidate[]): Generator<Plan> {
+  const { state, at } = round;
+  const limit = at - 1000 * state.policy.agingLimit;
+  const starving = candidates
+    .flatMap((candidate) =>
+      candidate.record.lanes
+        .filter(({ waitingSince }) => waitingSince <= limit)
+        .map((lane) => ({ candidate, lane })),
+    )
+    .toSorted((a, b) => a.lane.waitingSince - b.lane.waitingSince);
+  for (const { candidate, lane } of starving) {
+    if (!mayRun(state, candidate.record, lane)) continue;
+    const found = findIn(round, candidate, lane, Infinity);
+    if (found) yield launch(round, candidate.record, found);
+    else reserve(round, candidate, lane);
   }
-  return undefined;
 }
 
-const stepResources = (record: JobRecord, step: Step): Resources =>
-  record.job.workflow[step]!.resources;
+/** Of the free nodes that are large enough as a whole, the one that has the most left is kept. */
+function reserve(round: Round, candidate: Candidate, lane: Lane): void {
+  const { avoided } = viewOf(round, candidate, lane);
+  const { cpus, memoryMb } = lane.resources;
+  const room = (node: FreeNode): number => Math.min(node.cpus / cpus, node.memoryMb / memoryMb);
+  const [best] = round.nodes
+    .filter(
+      (node) => !node.reservedFor && !avoided.has(node.key) && isLargeEnough(node.record, lane),
+    )
+    .toSorted((a, b) => room(b) - room(a));
+  if (best) best.reservedFor = lane;
+}
+
+/** Turns down the share tree, one task at a time. */
+function* placeFairly(round: Round, candidates: readonly Waiting[]): Generator<Plan> {
+  const queues = new Map<ShareGroup, Heap<Waiting>>();
+  /** Candidates below each group. */
+  const open = new Map<ShareGroup, number>();
+  const count = (leaf: ShareGroup, by: number): void => {
+    for (let group: ShareGroup | undefined = leaf; group; group = group.parent) {
+      open.set(group, (open.get(group) ?? 0) + by);
+    }
+  };
+  for (const candidate of candidates) {
+    const queue = queues.get(candidate.leaf) ?? new Heap<Waiting>(isBefore);
+    queues.set(candidate.leaf, queue);
+    queue.push(candidate);
+    count(candidate.leaf, 1);
+  }
+  const { root } = round.state.shares;
+  while ((open.get(root) ?? 0) > 0 && round.nodes.some(hasRoom)) {
+    const leaf = leastServed(round.state, root, open);
+    const queue = queues.get(leaf)!;
+    const candidate = queue.pop()!;
+    if (isOvertaken(round.state, queue, candidate)) {
+      queue.push(candidate);
+      continue;
+    }
+    const found = find(round, candidate);
+    if (found) yield launch(round, candidate.record, found);
+    if (found && candidate.record.lanes.length > 0) queue.push(candidate);
+    else count(leaf, -1);
+  }
+}
+
+/** Whether a job or its user has got so much since it was put in line that another one goes first. */
+function isOvertaken(state: State, queue: Heap<Waiting>, candidate: Waiting): boolean {
+  candidate.rank = rankOf(state, candidate.record, candidate.leaf);
+  const next = queue.peek();
+  return next !== undefined && isBefore(next, candidate);
+}
+
+function leastServed(
+  { total }: State,
+  root: ShareGroup,
+  open: ReadonlyMap<ShareGroup, number>,
+): ShareGroup {
+  let group = root;
+  while (group.children.length > 0) {
+    let best: ShareGroup | undefined;
+    let least = Infinity;
+    for (const child of group.children) {
+      if ((open.get(child) ?? 0) === 0) continue;
+      const served = servedOf(child, total);
+      if (best && served >= least) continue;
+      best = child;
+      least = served;
+    }
+    group = best!;
+  }
+  return group;
+}
+
+function launch(round: Round, { job }: JobRecord, { lane, task, node, locality }: Found): Plan {
+  const number = task.attempts + 1;
+  const attempt: Attempt = {
+    id: attemptId(job.id, task.task.number, number),
+    jobId: job.id,
+    task: task.task.number,
+    number,
+    engine: node.record.engine,
+    node: node.record.node,
+    launchedAt: round.at,
+    ...(task.task.location && { locality: localityOf(task, node, locality) }),
+  };
+  const { resources } = lane;
+  take(node, { job, task: task.task, attempt, resources });
+  return { changes: [{ type: 'addAttempt', attempt, task: task.task, resources }], effects: [] };
+}
+
+/** A task that goes anywhere may have come near its data by chance. */
+function localityOf({ task }: TaskRecord, { record }: FreeNode, found: Locality): Locality {
+  const { nodes = [], racks = [], pool } = task.location!;
+  if (nodes.includes(record.node)) return 'node';
+  if (found !== 'any') return found;
+  if (record.rack !== undefined && racks.includes(record.rack)) return 'rack';
+  return pool !== undefined && record.pool === pool ? 'pool' : 'any';
+}
 
 /** A launch uses up all offers of its node; the engine offers again what is left. */
-function launchPlan(nodes: readonly FreeNode[], changes: Change[]): Plan {
+function launchPlan({ nodes, passes, at }: Round): Plan {
+  const changes: Change[] = [];
   const effects: Effect[] = [];
   for (const { record, launches } of nodes) {
     if (launches.length === 0) continue;
     const { engine, node, offers } = record;
     changes.push({ type: 'setNode', ...record, offers: [] });
-    effects.push({
-      type: 'launch',
-      engine,
-      node,
-      offerIds: offers.map(({ id }) => id),
-      attempts: launches,
-    });
+    const offerIds = offers.map(({ id }) => id);
+    effects.push({ type: 'launch', engine, node, offerIds, attempts: launches });
+  }
+  for (const { jobId, lane, until } of passes) {
+    changes.push({ type: 'pass', jobId, lane, at }, { type: 'lookAgain', at: until });
   }
   return { changes, effects };
 }

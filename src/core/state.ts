@@ -1,9 +1,13 @@
-import { Fifo } from './fifo.ts';
+import type { CoolingOff, NodeKey, Wish } from './change.ts';
+import { Durations } from './durations.ts';
 import { Heap } from './heap.ts';
+import type { Lane } from './lane.ts';
+import { isJobEnded } from './lifecycle.ts';
 import type {
   Attempt,
   AttemptId,
   AttemptState,
+  Control,
   EngineId,
   Failure,
   Job,
@@ -15,10 +19,14 @@ import type {
   Resources,
   Step,
   Task,
-  TaskState,
 } from './model.ts';
+import { DEFAULT_POLICY } from './policy.ts';
+import type { Policy } from './policy.ts';
+import { Recent } from './recent.ts';
+import { createShares } from './shares.ts';
+import type { Shares } from './shares.ts';
 
-/** A task that has not ended. Ended ones live on as counts only, so memory follows the work that is left. */
+/** A task that has not ended and is in memory. Ended ones live on as counts only: memory follows the work ahead. */
 export interface TaskRecord {
   readonly task: Task;
   state: 'ready' | 'running';
@@ -26,6 +34,16 @@ export interface TaskRecord {
   attempts: number;
   failures: number;
   losses: number;
+  /** Where that is not what its step says. */
+  memoryMb?: number;
+  /** Nodes where it should not be tried again. */
+  avoid?: readonly NodeKey[];
+  /** Attempts that have not ended: two where one takes very long. */
+  live: number;
+  /** Whether it has had its second attempt beside the first: there is no third before both have failed. */
+  isDoubled?: true;
+  /** Where it waits to be placed; absent while it runs or is delayed. */
+  lane?: Lane;
 }
 
 export interface AttemptRecord {
@@ -38,13 +56,13 @@ export interface StepRecord {
   total: number;
   finished: number;
   failed: number;
-  readonly ready: Fifo<number>;
+  readonly durations: Durations;
 }
 
 /** What is still to be done for one period, by counts. */
 export interface PeriodRecord {
   /** The step whose tasks `open` counts. */
-  step: Step | 'done';
+  step: Step;
   open: number;
   /** Tasks of each step that left outputs. */
   readonly productive: Record<Step, number>;
@@ -59,22 +77,31 @@ export interface Loss {
 
 export interface JobRecord {
   readonly job: Job;
+  control: Control;
   state: JobState;
   splitEnded: boolean;
   /** Products of periods before this one are all known: products are found in the order of their periods. */
   splitUpTo: number;
   nextTask: number;
   readonly tasks: Map<number, TaskRecord>;
+  /** Ready tasks of the first step that wait in the store; they follow task `loadedTo`. */
+  unloaded: number;
+  loadedTo: number;
+  readonly failedTasks: Set<number>;
   readonly attempts: Map<AttemptId, AttemptRecord>;
+  /** With ready tasks; in the order in which they are placed. */
+  readonly lanes: Lane[];
   readonly steps: Readonly<Record<Step, StepRecord>>;
   readonly periods: readonly PeriodRecord[];
   /** Periods whose count of open tasks has come to nothing since `advance` looked. */
   readonly due: Set<number>;
   /** The first few, for the message at the end. */
   readonly losses: Loss[];
-  usedCpus: number;
+  readonly use: { cpus: number; memoryMb: number };
+  /** Tasks that failed on a node since one succeeded there. */
+  readonly trouble: Map<NodeKey, number>;
   /** What has been asked of the world since this process started. */
-  readonly requested: Set<'split' | 'stage'>;
+  readonly requested: Set<Wish>;
 }
 
 /** Never changed in place: a new value replaces the old one, so that a batch can be taken back. */
@@ -82,6 +109,8 @@ export interface NodeRecord {
   readonly engine: EngineId;
   readonly node: NodeId;
   readonly total?: Resources;
+  readonly rack?: string;
+  readonly pool?: string;
   readonly offers: readonly Offer[];
 }
 
@@ -91,64 +120,108 @@ interface Delayed {
   readonly task: number;
 }
 
-/** All that the scheduler knows. Jobs are a copy of what the store holds; nodes and offers live here only. */
+/** What a node is known to have at hand. A guess that costs nothing when it is wrong. */
+export interface Caches {
+  /** Hashes of the bundles that ran on a node. */
+  readonly bundles: Map<NodeKey, Set<string>>;
+  /** Where an input was processed last. */
+  readonly inputs: Recent<string, NodeId>;
+}
+
+/** What a state knows of the world that the store does not. */
+export type Knowledge = Partial<
+  Pick<State, 'nodes' | 'cooling' | 'strikes' | 'caches' | 'policy' | 'window'>
+>;
+
+/** All that the scheduler knows. Jobs are a copy of what the store holds; the rest is learned anew by each process. */
 export interface State {
   /** Jobs that have not ended, and ended ones with attempts still out. */
   readonly jobs: Map<JobId, JobRecord>;
-  readonly nodes: Map<string, NodeRecord>;
+  readonly nodes: Map<NodeKey, NodeRecord>;
+  /** Nodes that an operator has taken out of work, and why. */
+  readonly drained: Map<NodeKey, string>;
+  /** Nodes that get no work for a while. */
+  readonly cooling: Map<NodeKey, CoolingOff>;
+  /** How often a node had to cool off since a task succeeded there. */
+  readonly strikes: Map<NodeKey, number>;
+  readonly caches: Caches;
+  /** Of all nodes together. */
+  total: Resources;
+  policy: Policy;
+  shares: Shares;
   /** Jobs with ready tasks. */
   readonly waiting: Set<JobId>;
   /** Tasks that wait for their next attempt. */
   readonly delayed: Heap<Delayed>;
+  /** When to place anew although nothing has happened. */
+  lookAgainAt?: Millis;
+  /** Tasks of one job's first step that are held in memory; the rest wait in the store. */
+  readonly window: number;
 }
 
-/** A task as the store gives it back to a scheduler that starts. */
-export interface StoredTask {
-  readonly task: Task;
-  readonly state: TaskState;
-  readonly attempts: number;
-  readonly failures: number;
-  readonly losses: number;
-  readonly notBefore?: Millis;
-  /** Whether it left outputs. */
-  readonly productive: boolean;
-  /** Why it failed. */
-  readonly failure?: Failure;
-}
+export const nodeKey = (engine: EngineId, node: NodeId): NodeKey => `${engine}/${node}`;
 
-export interface JobSnapshot {
-  readonly job: Job;
-  readonly state: JobState;
-  readonly splitEnded: boolean;
-  /** In the order of their numbers. */
-  readonly tasks: Iterable<StoredTask>;
-  /** Those that have not ended. */
-  readonly attempts: readonly AttemptRecord[];
-}
-
-export const nodeKey = (engine: EngineId, node: NodeId): string => `${engine}/${node}`;
+/** Inputs whose last place is remembered. */
+const INPUTS_KEPT = 25_000;
 
 /** Losses kept for the message of a job. */
 export const LOSSES_KEPT = 20;
 
-const emptyStep = (): StepRecord => ({ total: 0, finished: 0, failed: 0, ready: new Fifo() });
+/** Tasks of one job that are held in memory by default; those of its first step beyond wait in the store. */
+const WINDOW = 10_000;
 
-export const createState = (nodes: ReadonlyMap<string, NodeRecord> = new Map()): State => ({
-  jobs: new Map(),
-  nodes: new Map(nodes),
-  waiting: new Set(),
-  delayed: new Heap((a, b) => a.until < b.until),
+const emptyStep = (): StepRecord => ({
+  total: 0,
+  finished: 0,
+  failed: 0,
+  durations: new Durations(),
 });
 
+/** @param before what a state that has to be read anew knew of the world */
+export function createState(before?: Knowledge): State {
+  const policy = before?.policy ?? DEFAULT_POLICY;
+  const nodes = new Map(before?.nodes);
+  return {
+    jobs: new Map(),
+    nodes,
+    drained: new Map(),
+    cooling: new Map(before?.cooling),
+    strikes: new Map(before?.strikes),
+    caches: before?.caches ?? { bundles: new Map(), inputs: new Recent(INPUTS_KEPT) },
+    total: totalOf(nodes.values()),
+    policy,
+    shares: createShares(policy.groups, policy.userLimits),
+    waiting: new Set(),
+    delayed: new Heap((a, b) => a.until < b.until),
+    window: before?.window ?? WINDOW,
+  };
+}
+
+export function totalOf(nodes: Iterable<NodeRecord>): Resources {
+  let cpus = 0;
+  let memoryMb = 0;
+  for (const { total } of nodes) {
+    cpus += total?.cpus ?? 0;
+    memoryMb += total?.memoryMb ?? 0;
+  }
+  return { cpus, memoryMb };
+}
+
 export function createJobRecord(job: Job): JobRecord {
+  const { group, priority } = job;
   return {
     job,
+    control: { group, priority, isPaused: false },
     state: 'accepted',
     splitEnded: false,
     splitUpTo: 0,
     nextTask: 0,
     tasks: new Map(),
+    unloaded: 0,
+    loadedTo: -1,
+    failedTasks: new Set(),
     attempts: new Map(),
+    lanes: [],
     steps: { process: emptyStep(), aggregate: emptyStep(), format: emptyStep() },
     periods: job.periods.map(() => ({
       step: 'process',
@@ -157,85 +230,37 @@ export function createJobRecord(job: Job): JobRecord {
     })),
     due: new Set(),
     losses: [],
-    usedCpus: 0,
+    use: { cpus: 0, memoryMb: 0 },
+    trouble: new Map(),
     requested: new Set(),
   };
 }
 
-/** Adds a new task to a job: it is ready. */
-export function addTask(record: JobRecord, task: Task): TaskRecord {
-  const added: TaskRecord = { task, state: 'ready', attempts: 0, failures: 0, losses: 0 };
-  record.nextTask = task.number + 1;
-  record.tasks.set(task.number, added);
-  record.steps[task.step].total += 1;
-  if (!record.job.workflow.aggregate) return added;
-  if (task.step === 'process') {
-    for (let index = record.splitUpTo; index < task.firstPeriod; index += 1) {
-      if (record.periods[index]!.open === 0) record.due.add(index);
-    }
-    record.splitUpTo = Math.max(record.splitUpTo, task.firstPeriod);
-  }
-  for (let index = task.firstPeriod; index <= task.lastPeriod; index += 1) {
-    const period = record.periods[index]!;
-    period.step = task.step;
-    period.open += 1;
-  }
-  return added;
+/** Whose use of the cluster a job's tasks are. */
+export const consumerOf = ({ job: { user }, control }: JobRecord) => ({ user, control });
+
+/** What an attempt of a task may use. */
+export function resourcesOf({ job }: JobRecord, { task, memoryMb }: TaskRecord): Resources {
+  const { resources } = job.workflow[task.step]!;
+  return memoryMb === undefined ? resources : { ...resources, memoryMb };
 }
 
-/** Takes a task that has ended out of the job and counts it. */
-export function endTask(
-  record: JobRecord,
-  task: Task,
-  end: { to: 'finished' | 'failed'; productive: boolean; failure?: Failure },
-): void {
-  record.tasks.delete(task.number);
-  record.steps[task.step][end.to] += 1;
-  if (end.failure && record.losses.length < LOSSES_KEPT) {
-    record.losses.push({ key: task.key, step: task.step, failure: end.failure });
-  }
-  if (!record.job.workflow.aggregate) return;
-  for (let index = task.firstPeriod; index <= task.lastPeriod; index += 1) {
-    const period = record.periods[index]!;
-    period.open -= 1;
-    if (end.productive) period.productive[task.step] += 1;
-    if (period.open === 0) record.due.add(index);
-  }
+/** Whether a node gets work at all. */
+export const isUsable = (state: State, key: NodeKey): boolean =>
+  !state.drained.has(key) && !state.cooling.has(key);
+
+/** When time alone brings something about. */
+export function nextAlarm(state: State): Millis {
+  const cooled = Array.from(state.cooling.values(), ({ until }) => until);
+  return Math.min(
+    state.delayed.peek()?.until ?? Infinity,
+    state.lookAgainAt ?? Infinity,
+    ...cooled,
+  );
 }
 
-/** Puts a stored job back into the state, as if all its changes had just been applied. */
-export function restore(state: State, snapshot: JobSnapshot): void {
-  const record = createJobRecord(snapshot.job);
-  for (const stored of snapshot.tasks) {
-    const { task } = stored;
-    const added = addTask(record, task);
-    added.attempts = stored.attempts;
-    added.failures = stored.failures;
-    added.losses = stored.losses;
-    if (stored.state === 'finished' || stored.state === 'failed') {
-      endTask(record, task, { ...stored, to: stored.state });
-    } else if (stored.state === 'running') {
-      added.state = 'running';
-    } else if (stored.notBefore !== undefined) {
-      state.delayed.push({ until: stored.notBefore, jobId: snapshot.job.id, task: task.number });
-    } else {
-      record.steps[task.step].ready.push(task.number);
-    }
-  }
-  for (const attempt of snapshot.attempts) {
-    record.attempts.set(attempt.attempt.id, { ...attempt });
-    record.usedCpus += attempt.resources.cpus;
-  }
-  record.state = snapshot.state;
-  record.splitEnded = snapshot.splitEnded;
-  if (record.splitEnded)
-    record.periods.forEach((period, index) => period.open === 0 && record.due.add(index));
-  state.jobs.set(snapshot.job.id, record);
-  if (hasReady(record)) state.waiting.add(snapshot.job.id);
-}
+/** Whether the job has anything left to place or to wait for, apart from splitting. */
+export const hasOpenTasks = ({ tasks, unloaded }: JobRecord): boolean =>
+  tasks.size > 0 || unloaded > 0;
 
-export const hasReady = (record: JobRecord): boolean =>
-  record.steps.process.ready.size +
-    record.steps.aggregate.ready.size +
-    record.steps.format.ready.size >
-  0;
+export const isActive = ({ state }: JobRecord): boolean => !isJobEnded(state);

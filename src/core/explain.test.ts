@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest';
+
+import { L2, aJob, l3, periods, product, stepPlan } from '../../test/fixtures/jobs.ts';
+import { failing, story } from '../../test/fixtures/story.ts';
+import { explain } from './explain.ts';
+import { DEFAULT_POLICY, createGroupPolicy } from './policy.ts';
+
+const NODE = { cpus: 4, memoryMb: 8192 };
+const ONE = { cpus: 1, memoryMb: 512 };
+const job = aJob();
+
+function told(what = job) {
+  const one = story(what);
+  return {
+    ...one,
+    why: (id: string = what.id, at = 0) => explain(one.state, id, at),
+    codes: (at = 0) => explain(one.state, what.id, at)?.reasons.map(({ code }) => code),
+  };
+}
+
+describe('a job is explained that', () => {
+  test('looks for its products', () => {
+    expect(told().why()).toMatchObject({
+      summary: 'Its products are being looked for: 0 so far.',
+      reasons: [{ code: 'splitting' }],
+    });
+  });
+
+  test('finds no node', () => {
+    const { find, endSplit, why, nodeUp } = told(
+      aJob({ workflow: { ...L2, process: stepPlan({ resources: { cpus: 8, memoryMb: 1 } }) } }),
+    );
+    find(product('a'));
+    endSplit();
+    expect(why()!.summary).toBe('A task needs 8 cpus and 1 MB, and no node is up.');
+    nodeUp('n', NODE);
+    expect(why()!.summary).toBe('A task needs 8 cpus and 1 MB, and none of 1 nodes is that large.');
+    expect(why()!.reasons[0]).toMatchObject({ code: 'no-node', tasks: 1 });
+  });
+
+  test('has come to a limit', () => {
+    const { find, nodeUp, offer, place, happens, why } = told();
+    happens({ type: 'policySet', policy: { ...DEFAULT_POLICY, userLimits: { runningTasks: 1 } } });
+    nodeUp('n', NODE);
+    find(product('a'), product('b'));
+    offer('n', NODE);
+    place();
+    expect(why()!.reasons).toMatchObject([
+      { code: 'running', message: 'One attempt runs on node n.' },
+      {
+        code: 'limit',
+        message: "The user 'alice' uses all of its limit of 1 running tasks.",
+        tasks: 1,
+      },
+      { code: 'splitting' },
+    ]);
+  });
+
+  test('waits for its turn, with its place in the line and when it may come', () => {
+    const groups = [createGroupPolicy({ name: 'a' }), createGroupPolicy({ name: 'b' })];
+    const first = aJob({ id: 'first', group: 'a' });
+    const second = aJob({ id: 'second', group: 'b' });
+    const { happens, findFor, nodeUp, offer, place, end, state, at } = story(first, second);
+    happens({ type: 'policySet', policy: { ...DEFAULT_POLICY, groups } });
+    nodeUp('n', { cpus: 2, memoryMb: 8192 });
+    findFor(first, ...Array.from({ length: 5 }, (_, n) => product(`${n}`)));
+    offer('n', { cpus: 2, memoryMb: 8192 });
+    place();
+    at(1000);
+    end(0, 1, {}, 'finished', first);
+    offer('n', ONE);
+    place();
+    findFor(second, product('x'));
+    expect(explain(state, 'second', 1000)).toMatchObject({
+      reasons: [{ code: 'share' }, { code: 'splitting' }],
+      position: 1,
+      of: 2,
+      expectedStart: 1500,
+    });
+    expect(explain(state, 'first', 1000)).toMatchObject({ position: 2, of: 2 });
+  });
+
+  test('waits for a node near its data', () => {
+    const { find, nodeUp, offer, place, why } = told();
+    nodeUp('near', NODE);
+    nodeUp('far', NODE);
+    find({ ...product('a'), location: { nodes: ['near'] } });
+    offer('far', NODE);
+    place();
+    expect(why()!.reasons[0]).toMatchObject({
+      code: 'locality',
+      until: 1000 * DEFAULT_POLICY.locality.nodeWait,
+    });
+    expect(why(`${job.id}.0`)!.reasons[0]!.code).toBe('locality');
+  });
+
+  test('has tasks that failed', () => {
+    const { find, launch, end, why } = told();
+    find(product('a'));
+    launch();
+    end(0, 1, failing('processor'), 'failed');
+    const backoff = { code: 'backoff', until: 1000 };
+    expect(why()!.reasons[0]).toMatchObject({ ...backoff, tasks: 1 });
+    expect(why(`${job.id}.0`)!.reasons).toMatchObject([backoff]);
+  });
+
+  test('is paused', () => {
+    const { find, happens, why, codes } = told();
+    find(product('a'));
+    happens({ type: 'jobControlled', jobId: job.id, control: { isPaused: true } });
+    expect(codes()![0]).toBe('paused');
+    expect(why()).not.toHaveProperty('position');
+    expect(why(`${job.id}.0`)!.summary).toBe('An operator has paused its job: resume it.');
+  });
+
+  test('has periods that wait for others of their tasks', () => {
+    const { find, endSplit, launch, codes } = told(aJob({ workflow: l3(1), periods: periods(2) }));
+    find(product('a', 0), product('b', 1));
+    endSplit();
+    launch();
+    expect(codes()).toEqual(['running', 'dependency']);
+  });
+
+  test('is being staged, or has ended', () => {
+    const { find, endSplit, launch, end, codes } = told();
+    find(product('a'));
+    endSplit();
+    launch();
+    end(0);
+    expect(codes()).toEqual(['staging']);
+
+    const dismissed = told();
+    dismissed.find(product('a'));
+    dismissed.launch();
+    dismissed.happens({ type: 'jobDismissed', jobId: job.id });
+    expect(dismissed.codes()).toEqual(['ended']);
+  });
+});
+
+test('tasks and attempts are explained too, and what is over or unknown is not', () => {
+  const { find, launch, why } = told();
+  find(product('a'));
+  launch();
+  expect(why(`${job.id}.0`)).toMatchObject({ state: 'running', reasons: [{ code: 'running' }] });
+  expect(why(`${job.id}.0.1`)).toMatchObject({ state: 'launched', reasons: [{ code: 'running' }] });
+  for (const id of ['none', `${job.id}.7`, `${job.id}.0.9`, `${job.id}.x`, '..']) {
+    expect(why(id)).toBeUndefined();
+  }
+});

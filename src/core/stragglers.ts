@@ -1,0 +1,77 @@
+import type { Plan } from './change.ts';
+import { take } from './free-nodes.ts';
+import type { FreeNode } from './free-nodes.ts';
+import { attemptId } from './ids.ts';
+import { isJobEnded } from './lifecycle.ts';
+import type { Attempt, Millis } from './model.ts';
+import { nodeKey, resourcesOf } from './state.ts';
+import type { AttemptRecord, JobRecord, State } from './state.ts';
+
+/**
+ * Gives what is left of the free nodes, when nothing that waits wants it, to second attempts of tasks that take far
+ * longer than their peers. The first to finish wins.
+ */
+export function* stragglerPlans(
+  state: State,
+  nodes: readonly FreeNode[],
+  at: Millis,
+): Generator<Plan> {
+  if (!state.policy.stragglers.isEnabled || state.nodes.size < 2) return;
+  for (const record of state.jobs.values()) {
+    if (isJobEnded(record.state) || record.control.isPaused) continue;
+    // Attempts are in the order of their launches: behind one that is not late nobody is.
+    for (const late of record.attempts.values()) {
+      const due = dueOf(state, record, late);
+      if (due > at) {
+        if (due < Infinity) yield { changes: [{ type: 'lookAgain', at: due }], effects: [] };
+        break;
+      }
+      const plan = beside(record, late, nodes, at);
+      if (plan) yield plan;
+    }
+  }
+}
+
+/** When an attempt becomes a straggler. */
+function dueOf({ policy }: State, { steps, tasks }: JobRecord, { attempt }: AttemptRecord): Millis {
+  const { factor, minimum, peers } = policy.stragglers;
+  const step = tasks.get(attempt.task)?.task.step;
+  if (step === undefined) return -Infinity;
+  const { count, median } = steps[step].durations;
+  if (median === undefined || count < peers) return Infinity;
+  return attempt.launchedAt + Math.max(factor * median, 1000 * minimum);
+}
+
+/** A second attempt on another node, if one has room. */
+function beside(
+  record: JobRecord,
+  { attempt: late }: AttemptRecord,
+  nodes: readonly FreeNode[],
+  at: Millis,
+): Plan | undefined {
+  const task = record.tasks.get(late.task);
+  if (!task || task.isDoubled) return undefined;
+  const resources = resourcesOf(record, task);
+  const elsewhere = nodes.find(
+    (node) =>
+      node.key !== nodeKey(late.engine, late.node) &&
+      !task.avoid?.includes(node.key) &&
+      node.reservedFor === undefined &&
+      node.cpus >= resources.cpus &&
+      node.memoryMb >= resources.memoryMb,
+  );
+  if (!elsewhere) return undefined;
+  const number = task.attempts + 1;
+  const attempt: Attempt = {
+    id: attemptId(record.job.id, task.task.number, number),
+    jobId: record.job.id,
+    task: task.task.number,
+    number,
+    engine: elsewhere.record.engine,
+    node: elsewhere.record.node,
+    launchedAt: at,
+    isSpeculative: true,
+  };
+  take(elsewhere, { job: record.job, task: task.task, attempt, resources });
+  return { changes: [{ type: 'addAttempt', attempt, task: task.task, resources }], effects: [] };
+}
