@@ -39,25 +39,30 @@ interface PerformerOptions extends Surroundings {
   readonly inbox: Inbox;
 }
 
-/** Carries out effects when it is called. */
+/** Carries out effects. None of them is waited for; a failed one comes back as an event. */
 export interface Performer {
-  (effects: readonly Effect[]): void;
+  perform(effects: readonly Effect[]): void;
+  /** Whether something is under way. */
+  readonly isBusy: boolean;
+  /** Resolves when something that was under way has ended. */
+  progress(): Promise<unknown>;
   /** Nothing is begun any more; splits end where they are. */
   stop(): void;
 }
 
-/** Carries out effects. None of them is waited for; a failed one comes back as an event. */
+interface Work {
+  readonly end: Promise<unknown>;
+  readonly stop: AbortController;
+}
+
 export function createPerformer(options: PerformerOptions): Performer {
   const { logger } = options;
   const engines = new Map(options.engines.map((engine) => [engine.id, engine]));
-  /** Per engine the last launch: a kill must not overtake the launch of what it kills. */
-  const launched = new Map<EngineId, Promise<void>>();
   const allStop = new AbortController();
-  /** Splits, stagings and cleanings under way, which a state read back would ask for again. */
-  const busy = new Map<
-    string,
-    { readonly end: Promise<unknown>; readonly stop: AbortController }
-  >();
+  /** Splits, loads, stagings and cleanings under way, which a state read back would ask for again. */
+  const busy = new Map<string, Work>();
+  /** Per engine the last order: a kill must not overtake the launch of what it kills. */
+  const orders = new Map<EngineId, Promise<void>>();
 
   const once = (key: string, work: (signal: AbortSignal) => Promise<void>): void => {
     if (busy.has(key)) return;
@@ -70,41 +75,52 @@ export function createPerformer(options: PerformerOptions): Performer {
     busy.set(key, { end, stop });
   };
 
+  const order = (engineId: EngineId, give: (engine?: Engine) => Promise<void>): void => {
+    const before = orders.get(engineId) ?? Promise.resolve();
+    const given = before
+      .then(() => give(engines.get(engineId)))
+      .catch((error: unknown) => logger.warn({ err: error, engine: engineId }, 'an order failed'))
+      .finally(() => orders.get(engineId) === given && orders.delete(engineId));
+    orders.set(engineId, given);
+  };
+
+  async function clean({ job, state }: Extract<Effect, { type: 'clean' }>): Promise<void> {
+    // A job can be dismissed while its products are looked for, and while it is being staged.
+    busy.get(`split ${job.id}`)?.stop.abort();
+    await busy.get(`stage ${job.id}`)?.end;
+    await options.clean(job, state);
+  }
+
   function performOne(effect: Effect): void {
     switch (effect.type) {
       case 'split':
-        return once(`split ${effect.job.id}`, (signal) => split(options, effect.job, signal));
+        return once(`split ${effect.job.id}`, (signal) => split(options, effect, signal));
+      case 'load':
+        return once(`load ${effect.jobId}`, () => loadTasks(options, effect));
       case 'stage':
         return once(`stage ${effect.job.id}`, () => stage(options, effect.job));
       case 'clean':
-        return once(`clean ${effect.job.id}`, async () => {
-          // A job can be dismissed while its products are looked for, and while it is being staged.
-          busy.get(`split ${effect.job.id}`)?.stop.abort();
-          await busy.get(`stage ${effect.job.id}`)?.end;
-          await options.clean(effect.job, effect.state);
-        });
+        return once(`clean ${effect.job.id}`, () => clean(effect));
       case 'launch':
-        launched.set(
-          effect.engine,
-          (launched.get(effect.engine) ?? Promise.resolve()).then(() =>
-            launch(options, engines.get(effect.engine), effect),
-          ),
-        );
-        return undefined;
+        return order(effect.engine, (engine) => launch(options, engine, effect));
       case 'kill':
-        void (launched.get(effect.engine) ?? Promise.resolve())
-          .then(() => engines.get(effect.engine)?.kill(effect.attemptId))
-          .catch((error: unknown) =>
-            logger.warn({ err: error, attempt: effect.attemptId }, 'kill failed'),
-          );
-        return undefined;
+        return order(effect.engine, async (engine) => engine?.kill(effect.attemptId));
+      case 'say':
+        return logger[effect.level](effect.message);
     }
   }
 
-  const perform = (effects: readonly Effect[]): void => {
-    if (!allStop.signal.aborted) for (const effect of effects) performOne(effect);
+  return {
+    perform: (effects) => {
+      if (!allStop.signal.aborted) for (const effect of effects) performOne(effect);
+    },
+    get isBusy() {
+      return busy.size + orders.size > 0;
+    },
+    progress: () =>
+      Promise.race([...Array.from(busy.values(), ({ end }) => end), ...orders.values()]),
+    stop: () => allStop.abort(),
   };
-  return Object.assign(perform, { stop: () => allStop.abort() });
 }
 
 const failureOf = (error: unknown, kind: FailureKind): Failure => ({
@@ -115,14 +131,15 @@ const failureOf = (error: unknown, kind: FailureKind): Failure => ({
 /** Products become tasks batch by batch; the next one is looked for when the last is stored. */
 async function split(
   { inbox, store, findProducts }: PerformerOptions,
-  job: Job,
+  { job, isResumed }: Extract<Effect, { type: 'split' }>,
   signal: AbortSignal,
 ): Promise<void> {
   const jobId: JobId = job.id;
   try {
-    // After a restart, the products that are tasks already are found again and passed over.
-    const known = await store.productKeys(jobId);
     for await (const batch of findProducts(job, signal)) {
+      // After a restart, the products that are tasks already are found again and passed over.
+      const paths = batch.map(({ path }) => path);
+      const known = isResumed ? await store.knownKeys(jobId, paths) : NONE;
       const products = known.size > 0 ? batch.filter(({ path }) => !known.has(path)) : batch;
       await inbox.tell({ type: 'productsFound', jobId, products });
     }
@@ -132,6 +149,19 @@ async function split(
     return;
   }
   if (!signal.aborted) await inbox.tell({ type: 'splitEnded', jobId });
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+async function loadTasks(
+  { inbox, store }: PerformerOptions,
+  { jobId, after, limit }: Extract<Effect, { type: 'load' }>,
+): Promise<void> {
+  await inbox.tell({
+    type: 'tasksLoaded',
+    jobId,
+    tasks: await store.tasksAfter(jobId, after, limit),
+  });
 }
 
 async function stage(options: PerformerOptions, job: Job): Promise<void> {

@@ -1,12 +1,11 @@
-import { advance } from '../core/advance.ts';
-import { apply } from '../core/apply.ts';
-import type { Change, Effect, Event, Plan } from '../core/change.ts';
-import { decide } from '../core/decide.ts';
-import { parseAttemptId } from '../core/ids.ts';
-import type { Job, JobId } from '../core/model.ts';
-import { place } from '../core/place.ts';
-import { createState, restore } from '../core/state.ts';
-import type { NodeRecord, State } from '../core/state.ts';
+import type { Change, Event } from '../core/change.ts';
+import { explain } from '../core/explain.ts';
+import type { Explanation } from '../core/explain.ts';
+import type { Control, EngineId, Job, JobId, Millis, NodeId, Task } from '../core/model.ts';
+import type { Policy } from '../core/policy.ts';
+import { restore } from '../core/restore.ts';
+import { createState, nextAlarm, nodeKey } from '../core/state.ts';
+import type { Knowledge, State } from '../core/state.ts';
 import type { Engine } from '../engines/engine.ts';
 import { PushbroomError, messageOf } from '../errors.ts';
 import type { Store } from '../store/store.ts';
@@ -15,20 +14,46 @@ import { createInbox } from './inbox.ts';
 import type { Inbox, Letter } from './inbox.ts';
 import { createPerformer } from './perform.ts';
 import type { Performer, Surroundings } from './perform.ts';
+import { react } from './react.ts';
+import { groupStatus, nodeStatus } from './status.ts';
+import type { GroupStatus, NodeStatus } from './status.ts';
 
 export interface SchedulerOptions extends Surroundings {
   readonly store: Store;
   readonly engines: readonly Engine[];
   readonly clock: Clock;
+  /** How the cluster is shared at first. */
+  readonly policy?: Policy;
+  /** Tasks of one job that are held in memory. */
+  readonly window?: number;
 }
 
 export interface Scheduler {
-  /** Resolves once the job is stored. Rejects with STORAGE_FULL or UNAVAILABLE: then it is not accepted. */
+  /**
+   * Resolves once the job is stored. Rejects with STORAGE_FULL, UNAVAILABLE or LIMIT_REACHED: then it is not accepted.
+   */
   submit(job: Job): Promise<void>;
   dismiss(jobId: JobId): Promise<void>;
-  nodes(): readonly NodeRecord[];
+  /** Pauses or resumes a job, changes its priority or group. Rejects with CONFLICT when it has ended. */
+  control(jobId: JobId, control: Partial<Control>): Promise<void>;
+  /** Tries failed tasks of a job that has not ended again. Rejects with CONFLICT where that cannot be. */
+  retryTasks(
+    jobId: JobId,
+    tasks: readonly { readonly task: Task; readonly attempts: number }[],
+    memoryMb?: number,
+  ): Promise<void>;
+  /** Takes a node out of work, what runs there goes on, or gives it back. Remembered until it is given back. */
+  drain(engine: EngineId, node: NodeId, isDrained: boolean, reason?: string): Promise<void>;
+  setPolicy(policy: Policy): Promise<void>;
+  policy(): Policy;
+  nodes(): readonly NodeStatus[];
+  groups(): readonly GroupStatus[];
+  /** Why a job, task or attempt is as it is; `undefined` for what is over. */
+  explain(id: string): Explanation | undefined;
   /** Tells the jobs that every commit touched. */
   onCommit(listener: (jobIds: ReadonlySet<JobId>) => void): () => void;
+  /** Resolves when there is nothing to decide and nothing under way; only engines and time can bring more. */
+  settled(): Promise<void>;
   /** Stops deciding after the present batch. Attempts go on where their engine lets them. */
   stop(): Promise<void>;
 }
@@ -43,15 +68,41 @@ const STORE_PAUSE = 1_000;
  * perform the effects. Attempts that were out when the last scheduler ended are asked after first.
  */
 export async function startScheduler(options: SchedulerOptions): Promise<Scheduler> {
-  const state = await load(options.store, new Map());
+  const { store, clock, policy, window } = options;
+  const state = await load(store, clock.now(), {
+    ...(policy && { policy }),
+    ...(window !== undefined && { window }),
+  });
   const loop = new Loop(options, state);
   await reconcile(state, options.engines, loop.inbox);
   loop.start();
+  const { inbox } = loop;
   return {
     submit: (job) => loop.submit(job),
-    dismiss: (jobId) => loop.inbox.ask({ type: 'jobDismissed', jobId }),
-    nodes: () => loop.nodes(),
+    dismiss: (jobId) => inbox.ask({ type: 'jobDismissed', jobId }),
+    control: (jobId, control) => inbox.ask({ type: 'jobControlled', jobId, control }),
+    retryTasks: (jobId, tasks, memoryMb) =>
+      inbox.ask({
+        type: 'tasksRetried',
+        jobId,
+        tasks,
+        ...(memoryMb !== undefined && { memoryMb }),
+      }),
+    drain: (engine, node, isDrained, reason) =>
+      inbox.ask({
+        type: 'nodeDrained',
+        engine,
+        node,
+        isDrained,
+        ...(reason !== undefined && { reason }),
+      }),
+    setPolicy: (wanted) => inbox.ask({ type: 'policySet', policy: wanted }),
+    policy: () => loop.state.policy,
+    nodes: () => nodeStatus(loop.state),
+    groups: () => groupStatus(loop.state),
+    explain: (id) => explain(loop.state, id, clock.now()),
     onCommit: (listener) => loop.onCommit(listener),
+    settled: () => loop.settled(),
     stop: () => loop.stop(),
   };
 }
@@ -62,7 +113,7 @@ type CommitListener = (jobIds: ReadonlySet<JobId>) => void;
 class Loop {
   readonly inbox: Inbox = createInbox(() => this.#ring());
   readonly #options: SchedulerOptions;
-  readonly #perform: Performer;
+  readonly #performer: Performer;
   readonly #listeners = new Set<CommitListener>();
   readonly #engineStop = new AbortController();
   #running: readonly Promise<void>[] = [];
@@ -77,7 +128,7 @@ class Loop {
   constructor(options: SchedulerOptions, state: State) {
     this.#options = options;
     this.#state = state;
-    this.#perform = createPerformer({ ...options, inbox: this.inbox });
+    this.#performer = createPerformer({ ...options, inbox: this.inbox });
   }
 
   start(): void {
@@ -93,7 +144,7 @@ class Loop {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#cancelWake?.();
-    this.#perform.stop();
+    this.#performer.stop();
     await this.#turn;
     this.#engineStop.abort();
     await Promise.all(this.#running);
@@ -106,8 +157,14 @@ class Loop {
     await this.inbox.ask({ type: 'jobAccepted', job });
   }
 
-  nodes(): readonly NodeRecord[] {
-    return [...this.#state.nodes.values()];
+  get state(): State {
+    return this.#state;
+  }
+
+  async settled(): Promise<void> {
+    while (this.#turn || this.#performer.isBusy || (this.inbox.size > 0 && this.#mayGoOn())) {
+      await (this.#turn ?? this.#performer.progress());
+    }
   }
 
   onCommit(listener: CommitListener): () => void {
@@ -137,16 +194,20 @@ class Loop {
 
   async #takeTurn(letters: readonly Letter[]): Promise<void> {
     const { store, clock } = this.#options;
-    const nodesBefore = new Map(this.#state.nodes);
+    const before = { ...this.#state, nodes: new Map(this.#state.nodes) };
     try {
-      const { changes, effects } = react(this.#state, letters, this.#isFresh, clock.now());
+      const events = letters.map(({ event }) => event);
+      const { changes, effects, refusals } = react(this.#state, events, this.#isFresh, clock.now());
       await store.commit(changes);
       this.#isFresh = false;
-      for (const letter of letters) letter.settle();
-      this.#perform(effects);
+      letters.forEach(({ settle }, index) => {
+        const refusal = refusals.get(index);
+        settle(refusal && new PushbroomError(refusal.code, refusal.message));
+      });
+      this.#performer.perform(effects);
       this.#announce(changes);
     } catch (error) {
-      this.#state = await load(store, nodesBefore);
+      this.#state = await load(store, clock.now(), before);
       this.#isFresh = true;
       await this.#refused(letters, error);
     }
@@ -190,54 +251,24 @@ class Loop {
     const { clock } = this.#options;
     const isPausing = this.#pauseUntil > clock.now();
     if (this.inbox.size > 0 && !isPausing) return this.#ring();
-    const dates = [this.#state.delayed.peek()?.until, isPausing ? this.#pauseUntil : undefined];
-    const next = Math.min(...dates.filter((date) => date !== undefined));
+    const next = Math.min(nextAlarm(this.#state), isPausing ? this.#pauseUntil : Infinity);
     if (Number.isFinite(next)) this.#cancelWake = clock.wakeAt(next, () => this.#ring());
     return undefined;
   }
 }
 
-async function load(store: Store, nodes: ReadonlyMap<string, NodeRecord>): Promise<State> {
-  const state = createState(nodes);
-  for (const snapshot of await store.load()) restore(state, snapshot);
+/** @param before what is kept of the state that goes */
+async function load(
+  store: Store,
+  at: Millis,
+  before: Knowledge,
+): Promise<State> {
+  const state = createState(before);
+  for (const { engine, node, reason } of await store.drains()) {
+    state.drained.set(nodeKey(engine, node), reason);
+  }
+  for (const snapshot of await store.load(state.window)) restore(state, snapshot, at);
   return state;
-}
-
-/** Everything that a batch of events means, already applied to the state. */
-function react(state: State, letters: readonly Letter[], isFresh: boolean, at: number): Plan {
-  const changes: Change[] = [];
-  const effects: Effect[] = [];
-  const follow = (plan: Plan): void => {
-    apply(state, plan.changes);
-    changes.push(...plan.changes);
-    effects.push(...plan.effects);
-  };
-  follow({ changes: [{ type: 'wake', until: at }], effects: [] });
-  const touched = new Set<JobId>(isFresh ? state.jobs.keys() : []);
-  for (const { event } of letters) {
-    follow(decide(state, event, at));
-    const jobId = jobOf(event);
-    if (jobId !== undefined) touched.add(jobId);
-  }
-  for (const jobId of touched) follow(advance(state, jobId, at));
-  follow(place(state, at));
-  return { changes, effects };
-}
-
-function jobOf(event: Event): JobId | undefined {
-  switch (event.type) {
-    case 'jobAccepted':
-      return event.job.id;
-    case 'attemptMoved':
-      return parseAttemptId(event.attemptId)?.jobId;
-    case 'nodeUp':
-    case 'nodeDown':
-    case 'offered':
-    case 'rescinded':
-      return undefined;
-    default:
-      return event.jobId;
-  }
 }
 
 /** Asks the engines what became of the attempts that were out when the last scheduler ended. */

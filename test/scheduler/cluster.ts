@@ -129,6 +129,19 @@ export function createCluster({ nodes, fateOf }: ClusterOptions) {
     ended,
     committed,
     starts,
+    /** A node dies with everything that runs on it, and comes back empty. */
+    crash(choice: number): void {
+      const node = choice % nodes.length;
+      for (const [attemptId, use] of running) {
+        if (use.node !== node) continue;
+        running.delete(attemptId);
+        ended.set(attemptId, { state: 'lost' });
+      }
+      for (const [id, offer] of offers) if (offer.node === node) offers.delete(id);
+      emit({ type: 'nodeDown', engine: 'sim', node: nodeName(node) });
+      emit({ type: 'nodeUp', engine: 'sim', node: nodeName(node), resources: nodes[node]! });
+      offerFree(node);
+    },
     /** Something happens: a launch lands late, or the attempt that is `choice` in the line ends. */
     step(choice: number): boolean {
       const landing = late.shift();

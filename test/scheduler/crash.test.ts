@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 
 import { isJobEnded } from '../../src/core/lifecycle.ts';
 import type { Job, JobState, Product } from '../../src/core/model.ts';
+import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import type { Policy } from '../../src/core/policy.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { JobView } from '../../src/store/store.ts';
 import { L2, L2_FORMATTED, aJob, l3, periods, product } from '../fixtures/jobs.ts';
@@ -20,8 +22,19 @@ interface History {
   readonly deaths: readonly number[];
   readonly nodes: readonly number[];
   readonly choices: readonly number[];
+  /** What operators and machines do besides, each at its step. */
+  readonly doings: readonly { readonly at: number; readonly what: Doing; readonly job: number }[];
   readonly fates: readonly Fate[];
 }
+
+const DOINGS = ['pause', 'resume', 'retry', 'crash', 'drain', 'undrain', 'prioritise'] as const;
+type Doing = (typeof DOINGS)[number];
+
+/** Everything that runs is late at once: wherever there is room, it runs twice. */
+const HASTY: Policy = {
+  ...DEFAULT_POLICY,
+  stragglers: { isEnabled: true, factor: 0, minimum: 0, peers: 1 },
+};
 
 const FATES: readonly Fate[] = [
   'finish',
@@ -53,6 +66,10 @@ const history: fc.Arbitrary<History> = fc
     deaths: fc.array(fc.integer({ min: 2, max: 60 }), { maxLength: 3 }),
     nodes: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 3 }),
     choices: fc.array(fc.nat(50), { minLength: 10, maxLength: 30 }),
+    doings: fc.array(
+      fc.record({ at: fc.nat(30), what: fc.constantFrom(...DOINGS), job: fc.nat(5) }),
+      { maxLength: 6 },
+    ),
     fates: fc.array(fc.constantFrom(...FATES), { minLength: 5, maxLength: 20 }),
   })
   .map(({ jobs, ...rest }) => ({
@@ -82,13 +99,16 @@ const history: fc.Arbitrary<History> = fc
 
 const LIVES = 40;
 const STEPS = 600;
+const MEDDLING_ENDS = 40;
 
 /** Plays a history to its end and says what every job came to. */
-async function play({ jobs, deaths, nodes, choices, fates }: History) {
+async function play({ jobs, deaths, nodes, choices, doings, fates }: History) {
   const world = createWorld({
     nodes: nodes.map((cpus) => ({ cpus, memoryMb: 512 * cpus })),
     fateOf: (attemptId) => fates[hash(attemptId) % fates.length]!,
     products: ({ id }) => jobs.find((each) => each.job.id === id)!.products,
+    policy: HASTY,
+    window: 3,
   });
   const accepted = new Set<string>();
   const dismissed = new Set<string>();
@@ -107,6 +127,11 @@ async function play({ jobs, deaths, nodes, choices, fates }: History) {
         dismissed.add(id);
         void scheduler.dismiss(id).catch(() => undefined);
       }
+      for (const { at, what, job: choice } of doings) {
+        if (at === step) await meddle(world, scheduler, what, jobs[choice % jobs.length]!.job.id);
+      }
+      // An operator who forgot to resume or to undrain comes back in the end.
+      if (step === MEDDLING_ENDS) await makeGood(world, scheduler, jobs);
       if (!world.cluster.step(choices[step % choices.length]!)) world.time.advance();
       step += 1;
     }
@@ -116,6 +141,33 @@ async function play({ jobs, deaths, nodes, choices, fates }: History) {
     }
   }
   throw new Error('the history did not come to an end');
+}
+
+/** Requests may be refused, and their askers may die; nothing else may come of them. */
+async function meddle(world: World, scheduler: Scheduler, what: Doing, jobId: string) {
+  const node = jobId.length % 2 === 0 ? 'node-0' : 'node-1';
+  const asked = {
+    pause: () => scheduler.control(jobId, { isPaused: true }),
+    resume: () => scheduler.control(jobId, { isPaused: false }),
+    prioritise: () => scheduler.control(jobId, { priority: 7 }),
+    drain: () => scheduler.drain('sim', node, true, 'for a test'),
+    undrain: () => scheduler.drain('sim', node, false),
+    crash: async () => world.cluster.crash(jobId.length),
+    retry: async () => {
+      const failed = await world.store.failedTasks(jobId, { limit: 10 });
+      await scheduler.retryTasks(jobId, failed);
+    },
+  }[what]();
+  asked.catch(() => undefined);
+  await settle();
+}
+
+async function makeGood(world: World, scheduler: Scheduler, jobs: History['jobs']) {
+  for (const { job: each } of jobs) await meddle(world, scheduler, 'resume', each.id);
+  for (const node of ['node-0', 'node-1']) {
+    scheduler.drain('sim', node, false).catch(() => undefined);
+  }
+  await settle();
 }
 
 /** Submits what is not stored yet; a job is accepted from the moment when its submitter is told so. */
@@ -157,6 +209,12 @@ async function isOver(world: World, accepted: ReadonlySet<string>, jobs: History
 const hash = (text: string): number =>
   [...text].reduce((sum, character) => (sum * 31 + character.codePointAt(0)!) % 1_000_003, 7);
 
+async function speculativeOf({ store }: World, { job: { id } }: JobView): Promise<number> {
+  const { items } = await store.tasks(id, { limit: 1000 });
+  const attempts = await Promise.all(items.map(({ task }) => store.attempts(id, task.number)));
+  return attempts.flat().filter(({ isSpeculative }) => isSpeculative).length;
+}
+
 async function expectGuarantees({ world, accepted, views }: Awaited<ReturnType<typeof play>>) {
   expect(views.map(({ job: { id } }) => id).toSorted()).toEqual([...accepted].toSorted());
   expect(views.filter(({ state }) => !isJobEnded(state))).toEqual([]);
@@ -179,7 +237,14 @@ async function expectGuarantees({ world, accepted, views }: Awaited<ReturnType<t
 }
 
 describe('a server that may die at any call', () => {
-  const seen = { states: new Set<JobState>(), deaths: 0, lost: 0, formatted: 0, tolerated: 0 };
+  const seen = {
+    states: new Set<JobState>(),
+    deaths: 0,
+    lost: 0,
+    formatted: 0,
+    tolerated: 0,
+    twice: 0,
+  };
 
   test('loses no accepted job, runs nothing twice to commit and brings every job to one end', async () => {
     await fc.assert(
@@ -188,6 +253,7 @@ describe('a server that may die at any call', () => {
         await expectGuarantees(outcome);
         for (const view of outcome.views) {
           seen.states.add(view.state);
+          seen.twice += await speculativeOf(outcome.world, view);
           if (view.steps.format.finished > 0) seen.formatted += 1;
           if (view.state === 'successful' && view.steps.process.failed > 0) seen.tolerated += 1;
         }
@@ -206,5 +272,6 @@ describe('a server that may die at any call', () => {
     expect(seen.lost).toBeGreaterThan(20);
     expect(seen.formatted).toBeGreaterThan(10);
     expect(seen.tolerated).toBeGreaterThan(2);
+    expect(seen.twice).toBeGreaterThan(20);
   });
 });

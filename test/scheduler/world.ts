@@ -3,6 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 
 import type { Job, JobResult, Product } from '../../src/core/model.ts';
+import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import type { Policy } from '../../src/core/policy.ts';
 import type { Engine } from '../../src/engines/engine.ts';
 import type { Assignment } from '../../src/runner/assignment.ts';
 import type { Clock } from '../../src/scheduler/clock.ts';
@@ -83,6 +85,9 @@ export interface WorldOptions extends ClusterOptions {
   /** Instead of `products`: however they are found. */
   readonly findProducts?: Surroundings['findProducts'];
   readonly stage?: Surroundings['stage'];
+  readonly policy?: Policy;
+  /** Tasks of a job that are held in memory. */
+  readonly window?: number;
 }
 
 /** A scheduler on a simulated cluster with a real store, both of which survive it. */
@@ -105,6 +110,8 @@ export function createWorld(options: WorldOptions) {
         engines: [mortalEngine(cluster, death)],
         clock: time.clock,
         logger,
+        ...(options.policy && { policy: options.policy }),
+        ...(options.window !== undefined && { window: options.window }),
         findProducts:
           options.findProducts ??
           async function* (job) {
@@ -134,16 +141,26 @@ export function createWorld(options: WorldOptions) {
 const DEAD: Scheduler = {
   submit: () => Promise.reject(new Died()),
   dismiss: () => Promise.reject(new Died()),
+  control: () => Promise.reject(new Died()),
+  retryTasks: () => Promise.reject(new Died()),
+  drain: () => Promise.reject(new Died()),
+  setPolicy: () => Promise.reject(new Died()),
+  policy: () => DEFAULT_POLICY,
   nodes: () => [],
+  groups: () => [],
+  explain: () => undefined,
   onCommit: () => () => undefined,
+  settled: async () => undefined,
   stop: async () => undefined,
 };
 
 const mortalStore = (store: Store, death: ReturnType<typeof createDeath>): Store => ({
   ...store,
-  load: () => death.through(() => store.load()),
+  load: (window) => death.through(() => store.load(window)),
   commit: (changes) => death.through(() => store.commit(changes)),
-  productKeys: (jobId) => death.through(() => store.productKeys(jobId)),
+  knownKeys: (jobId, keys) => death.through(() => store.knownKeys(jobId, keys)),
+  drains: () => death.through(() => store.drains()),
+  tasksAfter: (jobId, number, limit) => death.through(() => store.tasksAfter(jobId, number, limit)),
 });
 
 const mortalEngine = (
