@@ -63,7 +63,7 @@ function applyFleeting(
     | 'setPolicy'
     | 'wake'
     | 'lookAgain'
-    | 'pass'
+    | 'passNode'
     | 'forgetJob'
   >,
 ): void {
@@ -73,6 +73,7 @@ function applyFleeting(
     case 'dropNode':
       state.nodes.delete(nodeKey(change.engine, change.node));
       state.caches.bundles.delete(nodeKey(change.engine, change.node));
+      state.passed.delete(nodeKey(change.engine, change.node));
       state.total = totalOf(state.nodes.values());
       return;
     case 'coolNode':
@@ -93,8 +94,9 @@ function applyFleeting(
     case 'lookAgain':
       state.lookAgainAt = Math.min(state.lookAgainAt ?? Infinity, change.at);
       return;
-    case 'pass':
-      change.lane.passingSince ??= change.at;
+    case 'passNode':
+      if (change.at === undefined) state.passed.delete(change.node);
+      else if (!state.passed.has(change.node)) state.passed.set(change.node, change.at);
       return;
     case 'forgetJob':
       state.jobs.delete(change.jobId);
@@ -150,7 +152,8 @@ function applyToJob(
       return;
     case 'judgeNode':
       if (change.hasFailed) {
-        record.trouble.set(change.node, (record.trouble.get(change.node) ?? 0) + 1);
+        const failures = (record.trouble.get(change.node)?.failures ?? 0) + 1;
+        record.trouble.set(change.node, { failures, at: change.at });
       } else record.trouble.delete(change.node);
   }
 }
@@ -200,7 +203,6 @@ function addAttempt(
     const { lane } = task;
     leaveLane(record, task);
     lane.waitingSince = attempt.launchedAt;
-    if (attempt.locality === 'node') delete lane.passingSince;
     if (record.lanes.length === 0) state.waiting.delete(record.job.id);
     legalMove(TASK_MOVES, task.state, 'running');
     task.state = 'running';

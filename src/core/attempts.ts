@@ -83,7 +83,7 @@ function finish(
   const node = nodeKey(attempt.engine, attempt.node);
   const jobId = record.job.id;
   if (record.trouble.has(node)) {
-    changes.push({ type: 'judgeNode', jobId, node, hasFailed: false });
+    changes.push({ type: 'judgeNode', jobId, node, hasFailed: false, at });
   }
   const { workflow } = record.job;
   if (task.step === 'process' && workflow.format && !workflow.aggregate && outputs.length > 0) {
@@ -125,11 +125,15 @@ function fail(
   const result: AttemptResult = { ...event.result, failure };
   const move: Change = { ...moved(known, event, event.to, at), result, cause };
   const judged = judgement(state, record, task, known, failure, at);
-  const follow = task.live > 1 ? [] : [tryAgain(record, task, known, { failure, cause }, at)];
+  const follow =
+    task.live > 1 ? [] : [tryAgain(state, record, task, known, { failure, cause }, at)];
   return { changes: [move, ...judged.changes, ...follow], effects: judged.effects };
 }
 
-/** Where nothing of a step has ever worked, the program is to blame and not the node. */
+/**
+ * What a failure says about the node. Where nothing of a step has ever worked, the program is to blame and not the node;
+ * and a node that has gone is past judging.
+ */
 function judgement(
   state: State,
   record: JobRecord,
@@ -140,13 +144,9 @@ function judgement(
 ): Plan {
   const { isNodeSuspect, budget } = TREATMENTS[kind];
   const isProven = budget === 'losses' || record.steps[task.step].finished > 0;
-  return isNodeSuspect && isProven
-    ? judge(
-        state,
-        { id: record.job.id, trouble: record.trouble },
-        nodeKey(attempt.engine, attempt.node),
-        at,
-      )
+  const node = nodeKey(attempt.engine, attempt.node);
+  return isNodeSuspect && isProven && state.nodes.has(node)
+    ? judge(state, record, node, at)
     : NOTHING;
 }
 
@@ -154,6 +154,7 @@ function judgement(
 const LOSSES_AT_ONCE = 2;
 
 function tryAgain(
+  state: State,
   record: JobRecord,
   held: TaskRecord,
   { attempt }: AttemptRecord,
@@ -175,7 +176,8 @@ function tryAgain(
     const end = { ...failure, message: withMemory(failure, had) };
     return { type: 'endTask', to: 'failed', ...common, failure: end, cause };
   }
-  const memoryMb = failure.kind === 'memory' ? moreMemory(had, retry) : held.memoryMb;
+  const memoryMb =
+    failure.kind === 'memory' ? moreMemory(had, mostMemory(state, record)) : held.memoryMb;
   const pause = isAtOnce && losses <= LOSSES_AT_ONCE ? 0 : retryDelay(retry, failures + losses);
   return {
     type: 'retryTask',
@@ -185,6 +187,12 @@ function tryAgain(
     ...(memoryMb !== undefined && { memoryMb }),
     ...(isNodeSuspect && { avoid: nodeKey(attempt.engine, attempt.node) }),
   };
+}
+
+/** What a job may have, but no more than a node has: a task that fits nowhere would wait for ever. */
+function mostMemory({ nodes }: State, { job }: JobRecord): number {
+  const largest = Math.max(...Array.from(nodes.values(), ({ total }) => total?.memoryMb ?? 0));
+  return largest > 0 ? Math.min(job.retry.maxMemoryMb, largest) : job.retry.maxMemoryMb;
 }
 
 const withMemory = ({ kind, message }: Failure, memoryMb: number): string =>

@@ -19,7 +19,6 @@ import type {
   Resources,
   Task,
 } from './model.ts';
-import type { Lane } from './lane.ts';
 import type { Policy } from './policy.ts';
 
 /** What happened. Front doors and adapters make events; only events change the state. */
@@ -194,9 +193,10 @@ export type Fleeting =
       readonly jobId: JobId;
       readonly node: NodeKey;
       readonly hasFailed: boolean;
+      readonly at: Millis;
     }
-  /** A lane lets free nodes pass by, waiting for one that is near its data. */
-  | { readonly type: 'pass'; readonly jobId: JobId; readonly lane: Lane; readonly at: Millis }
+  /** What a node has free is let pass by those that wait for a nearer one; without a time: no longer. */
+  | { readonly type: 'passNode'; readonly node: NodeKey; readonly at?: Millis }
   | { readonly type: 'setPolicy'; readonly policy: Policy }
   /** Time has come so far. */
   | { readonly type: 'wake'; readonly until: Millis }

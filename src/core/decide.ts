@@ -4,7 +4,7 @@ import type { Change, Effect, Event, Plan } from './change.ts';
 import { isJobEnded } from './lifecycle.ts';
 import type { Millis, Task } from './model.ts';
 import { attemptsOn, nodePlan } from './nodes.ts';
-import { leavesOf, DEFAULT_GROUP } from './policy.ts';
+import { jobGroups } from './policy.ts';
 import { brokenQueue } from './shares.ts';
 import { nodeKey } from './state.ts';
 import type { JobRecord, State } from './state.ts';
@@ -83,7 +83,7 @@ function controlJob(
   { jobId, control }: Of<'jobControlled'>,
   at: Millis,
 ): Plan {
-  const paths = new Set([DEFAULT_GROUP, ...leavesOf(policy.groups).map(({ path }) => path)]);
+  const paths = new Set(jobGroups(policy));
   if (control.group !== undefined && !paths.has(control.group)) {
     const known = [...paths].join(', ');
     return refuse(

@@ -75,7 +75,7 @@ function explainJob(state: State, record: JobRecord, at: Millis): Explanation {
   }
   if (attempts.size > 0) reasons.push(runningReason(record, [...attempts.keys()]));
   for (const lane of lanes) reasons.push(laneReason(state, record, lane, at));
-  reasons.push(...backoffReasons(state, record), ...avoidedReasons(state, record));
+  reasons.push(...backoffReasons(state, record), ...avoidedReasons(state, record, at));
   reasons.push(...dependencyReasons(record));
   if (!record.splitEnded) {
     const found = record.steps.process.total;
@@ -158,9 +158,9 @@ function laneReason(state: State, record: JobRecord, lane: Lane, at: Millis): Re
   if (!nodes.some(([, node]) => isLargeEnough(node, lane))) {
     return { code: 'no-node', message: noNode(state, lane, nodes.length), tasks };
   }
-  if (lane.passingSince !== undefined) {
+  if (lane.isLocated && state.passed.size > 0) {
     const { pool } = patienceOf(state.policy.locality, lane, record, placesOf(state));
-    const until = lane.passingSince + pool;
+    const until = Math.max(lane.since, Math.min(...state.passed.values())) + pool;
     if (until > at) {
       const message = 'It waits for a node near its data.';
       return { code: 'locality', message, tasks, until };
@@ -190,9 +190,9 @@ function backoffReasons(state: State, { job, tasks }: JobRecord): Reason[] {
   return [{ code: 'backoff', message, tasks: delayed.length, ...untilOf(state, job.id) }];
 }
 
-function avoidedReasons(state: State, record: JobRecord): Reason[] {
+function avoidedReasons(state: State, record: JobRecord, at: Millis): Reason[] {
   const [lane] = record.lanes;
-  const avoided = lane ? [...avoidedNodes(state, record, lane)] : [];
+  const avoided = lane ? [...avoidedNodes(state, record, lane, at)] : [];
   if (avoided.length === 0) return [];
   const message = `It avoids ${avoided.join(', ')}: ${state.policy.avoid.failures} of its tasks failed there.`;
   return [{ code: 'avoided', message }];

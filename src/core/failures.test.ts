@@ -72,8 +72,7 @@ describe('the cause of a failure', () => {
 });
 
 test('memory doubles up to what the job may have', () => {
-  const retry = aJob({ retry: { maxMemoryMb: 1500 } }).retry;
-  expect([512, 1024, 1500, 4000].map((had) => moreMemory(had, retry))).toEqual([
+  expect([512, 1024, 1500, 4000].map((had) => moreMemory(had, 1500))).toEqual([
     1024,
     1500,
     undefined,

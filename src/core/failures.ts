@@ -76,9 +76,9 @@ export function failureOf(to: AttemptState, failure: Failure | undefined): Failu
     : { kind: 'engine', message: `The attempt was ${to} without a word why.` };
 }
 
-/** Twice the memory, as far as the job may go; `undefined` where it has all of that already. */
-export const moreMemory = (memoryMb: number, { maxMemoryMb }: RetryPolicy): number | undefined =>
-  memoryMb < maxMemoryMb ? Math.min(2 * memoryMb, maxMemoryMb) : undefined;
+/** Twice the memory, as far as there is so much; `undefined` where it has all of that already. */
+export const moreMemory = (memoryMb: number, most: number): number | undefined =>
+  memoryMb < most ? Math.min(2 * memoryMb, most) : undefined;
 
 /** Milliseconds before attempt `tries + 1`. */
 export const retryDelay = ({ delay, maxDelay }: RetryPolicy, tries: number): number =>

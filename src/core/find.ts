@@ -2,9 +2,9 @@ import type { NodeKey } from './change.ts';
 import type { FreeNode } from './free-nodes.ts';
 import { nextNear, nextOf } from './lane.ts';
 import type { Lane, Near } from './lane.ts';
-import { patienceOf } from './locality.ts';
-import type { Places } from './locality.ts';
-import type { JobId, Locality, Millis } from './model.ts';
+import { NO_PATIENCE, patienceOf } from './locality.ts';
+import type { Patience, Places } from './locality.ts';
+import type { Locality, Millis } from './model.ts';
 import { brokenLimit } from './shares.ts';
 import { consumerOf, isUsable } from './state.ts';
 import type { JobRecord, NodeRecord, State, TaskRecord } from './state.ts';
@@ -17,8 +17,8 @@ export interface Round {
   readonly at: Millis;
   readonly nodes: readonly FreeNode[];
   readonly places: Places;
-  /** Lanes that let free nodes pass, and when they no longer will. */
-  readonly passes: { readonly jobId: JobId; readonly lane: Lane; readonly until: Millis }[];
+  /** Nodes that were let pass, and when somebody will no longer do so. */
+  readonly passes: Map<FreeNode, Millis>;
 }
 
 /** A job whose turn may come. */
@@ -31,6 +31,8 @@ export interface Candidate {
 interface LaneView {
   /** Nodes on which too many of the job's tasks have failed. */
   readonly avoided: ReadonlySet<NodeKey>;
+  /** How long it lets nodes pass. */
+  readonly patience: Patience;
   /** Per level, how many of the free nodes have been looked at in vain. */
   readonly seen: Record<Locality, number>;
   /** Whether tasks that failed before have been tried in vain. */
@@ -45,14 +47,21 @@ export interface Found {
   readonly locality: Locality;
 }
 
-export const mayRun = (state: State, record: JobRecord, { resources }: Lane): boolean =>
-  !brokenLimit(state.shares, consumerOf(record), resources, state.total);
+export const mayRun = (
+  state: State,
+  record: JobRecord,
+  { resources }: Pick<Lane, 'resources'>,
+): boolean => !brokenLimit(state.shares, consumerOf(record), resources, state.total);
 
-export function viewOf({ state }: Round, { record, views }: Candidate, lane: Lane): LaneView {
+export function viewOf(round: Round, { record, views }: Candidate, lane: Lane): LaneView {
   const known = views.get(lane);
   if (known) return known;
+  const { state, at, places } = round;
   const view: LaneView = {
-    avoided: avoidedNodes(state, record, lane),
+    avoided: avoidedNodes(state, record, lane, at),
+    patience: lane.isLocated
+      ? patienceOf(state.policy.locality, lane, record, places)
+      : NO_PATIENCE,
     seen: { node: 0, rack: 0, pool: 0, any: 0 },
     hasTriedAgain: false,
     isClosed: false,
@@ -63,67 +72,93 @@ export function viewOf({ state }: Round, { record, views }: Candidate, lane: Lan
 
 const NOWHERE: ReadonlySet<NodeKey> = new Set();
 
-/** Nodes that a job avoids, unless there is no other one. */
+/** Nodes that a job avoids, for a while, unless there is no other one. */
 export function avoidedNodes(
   state: State,
   { trouble }: JobRecord,
-  lane: Lane,
+  wanting: Pick<Lane, 'resources'>,
+  now: Millis,
 ): ReadonlySet<NodeKey> {
   if (trouble.size === 0) return NOWHERE;
-  const { failures } = state.policy.avoid;
-  const avoided = new Set([...trouble].filter(([, n]) => n >= failures).map(([key]) => key));
-  return hasOtherThan(state, lane, avoided) ? avoided : NOWHERE;
+  const { failures, coolOff } = state.policy.avoid;
+  const avoided = new Set<NodeKey>();
+  for (const [node, known] of trouble) {
+    if (known.failures >= failures && now < known.at + 1000 * coolOff) avoided.add(node);
+  }
+  return avoided.size > 0 && hasOtherThan(state, wanting, avoided) ? avoided : NOWHERE;
 }
 
-const hasOtherThan = (state: State, lane: Lane, avoided: ReadonlySet<NodeKey>): boolean =>
+const hasOtherThan = (
+  state: State,
+  wanting: Pick<Lane, 'resources'>,
+  avoided: ReadonlySet<NodeKey>,
+): boolean =>
   state.nodes
     .entries()
-    .some(([key, node]) => !avoided.has(key) && isUsable(state, key) && isLargeEnough(node, lane));
+    .some(
+      ([key, node]) => !avoided.has(key) && isUsable(state, key) && isLargeEnough(node, wanting),
+    );
 
 /** The next task of a job and a node for it. */
 export function find(round: Round, candidate: Candidate): Found | undefined {
-  const { state, at } = round;
   const { record } = candidate;
   for (const lane of record.lanes) {
     const view = viewOf(round, candidate, lane);
     if (view.isClosed) continue;
-    const waited = at - (lane.passingSince ?? at);
-    const found = mayRun(state, record, lane) && findIn(round, candidate, lane, waited);
+    const found = mayRun(round.state, record, lane) && findIn(round, candidate, lane);
     if (found) return found;
     view.isClosed = true;
   }
   return undefined;
 }
 
-/** @param waited milliseconds for which nodes far from the data were let pass */
-export function findIn(
-  round: Round,
-  candidate: Candidate,
-  lane: Lane,
-  waited: number,
-): Found | undefined {
+/** The next task of a lane and a node for it: near its data, or one that has been let pass for long enough. */
+export function findIn(round: Round, candidate: Candidate, lane: Lane): Found | undefined {
   const view = viewOf(round, candidate, lane);
   const again = findAgain(round, view, lane);
   if (again) return again;
   if (!nextOf(lane)) return undefined;
-  if (!lane.isLocated)
-    return findNear(round, view, lane, 'node') ?? findAny(round, view, lane, candidate);
-  const { locality } = round.state.policy;
-  const patience = patienceOf(locality, lane, candidate.record, round.places);
   const found =
     findNear(round, view, lane, 'node') ??
-    (waited >= patience.node ? findNear(round, view, lane, 'rack') : undefined) ??
-    (waited >= patience.rack ? findNear(round, view, lane, 'pool') : undefined) ??
-    (waited >= patience.pool ? findAny(round, view, lane, candidate) : undefined);
-  if (!found && waited < patience.pool && round.nodes.some((node) => fits(view, lane, node))) {
-    const next = [patience.node, patience.rack, patience.pool].find((until) => until > waited)!;
-    const until = (lane.passingSince ?? round.at) + next;
-    round.passes.push({ jobId: candidate.record.job.id, lane, until });
-  }
+    (lane.isLocated ? findNear(round, view, lane, 'rack') : undefined) ??
+    (lane.isLocated ? findNear(round, view, lane, 'pool') : undefined) ??
+    findAny(round, view, lane, candidate);
+  if (!found && lane.isLocated) notePasses(round, view, lane);
   return found;
 }
 
-const hasRoomFor = (lane: Lane, node: FreeNode): boolean =>
+/** How much patience a level needs of a node that is not the data's. */
+const NEEDED = { node: undefined, rack: 'node', pool: 'rack', any: 'pool' } as const;
+
+/** Whether a node has been free for so long that a lane takes it although its data lies elsewhere. */
+function isPatienceOver(
+  { state, at }: Round,
+  { patience }: LaneView,
+  lane: Lane,
+  node: FreeNode,
+  level: Locality,
+): boolean {
+  const needed = NEEDED[level];
+  return needed === undefined || at - passedSince(state, lane, node, at) >= patience[needed];
+}
+
+/** A lane lets a node pass since that became free or, if that is later, since it has had something to run there. */
+const passedSince = ({ passed }: State, lane: Lane, { key }: FreeNode, at: Millis): Millis =>
+  Math.max(passed.get(key) ?? at, lane.since);
+
+/** What has room and was not taken waits for something nearer. */
+function notePasses(round: Round, view: LaneView, lane: Lane): void {
+  const { state, at, nodes, passes } = round;
+  const { patience } = view;
+  for (const node of nodes) {
+    if (!fits(view, lane, node)) continue;
+    const since = passedSince(state, lane, node, at);
+    const next = [patience.node, patience.rack, patience.pool].find((wait) => since + wait > at);
+    passes.set(node, Math.min(passes.get(node) ?? Infinity, since + (next ?? Infinity)));
+  }
+}
+
+export const hasRoomFor = (lane: Lane, node: FreeNode): boolean =>
   node.cpus >= lane.resources.cpus &&
   node.memoryMb >= lane.resources.memoryMb &&
   (node.reservedFor === undefined || node.reservedFor === lane);
@@ -139,8 +174,10 @@ function findAgain({ state, nodes }: Round, view: LaneView, lane: Lane): Found |
   if (view.hasTriedAgain || lane.again.length === 0) return undefined;
   for (const task of lane.again.slice(0, AGAIN_TRIED)) {
     const avoid = view.avoided.union(new Set(task.avoid));
+    const free = nodes.filter((each) => hasRoomFor(lane, each) && !avoid.has(each.key));
     const node =
-      nodes.find((each) => hasRoomFor(lane, each) && !avoid.has(each.key)) ??
+      free.find(({ record }) => task.task.location?.nodes?.includes(record.node)) ??
+      free[0] ??
       (hasOtherThan(state, lane, avoid) ? undefined : nodes.find((each) => hasRoomFor(lane, each)));
     if (node) return { lane, task, node, locality: 'any' };
   }
@@ -149,17 +186,13 @@ function findAgain({ state, nodes }: Round, view: LaneView, lane: Lane): Found |
 }
 
 /** The first of the nodes not looked at yet that has room and near which the data of a task lies. */
-function findNear(
-  { nodes, places }: Round,
-  view: LaneView,
-  lane: Lane,
-  level: Near,
-): Found | undefined {
+function findNear(round: Round, view: LaneView, lane: Lane, level: Near): Found | undefined {
+  const { nodes, places } = round;
   const { seen } = view;
   if (lane.near.node.size === 0 && lane.near[level].size === 0) return undefined;
   for (; seen[level] < nodes.length; seen[level] += 1) {
     const node = nodes[seen[level]]!;
-    if (!fits(view, lane, node)) continue;
+    if (!fits(view, lane, node) || !isPatienceOver(round, view, lane, node, level)) continue;
     const task = nearTo(lane, level, node, places);
     if (task) return { lane, task, node, locality: level };
   }
@@ -186,11 +219,12 @@ function nearTo(
 
 /** The first node with room, one that has the job's bundle before one that would have to fetch it. */
 function findAny(
-  { state, nodes }: Round,
+  round: Round,
   view: LaneView,
   lane: Lane,
   { record: { job } }: Candidate,
 ): Found | undefined {
+  const { state, nodes } = round;
   const { bundles } = state.caches;
   const { seen } = view;
   for (; seen.any < 2 * nodes.length; seen.any += 1) {
@@ -198,10 +232,14 @@ function findAny(
     if (!fits(view, lane, node)) continue;
     const isCachedOnly = seen.any < nodes.length;
     if (isCachedOnly && !bundles.get(node.key)?.has(job.processor.bundleHash)) continue;
+    if (lane.isLocated && !isPatienceOver(round, view, lane, node, 'any')) continue;
     return { lane, task: nextOf(lane)!, node, locality: 'any' };
   }
   return undefined;
 }
 
-export const isLargeEnough = ({ total }: NodeRecord, { resources }: Lane): boolean =>
+export const isLargeEnough = (
+  { total }: NodeRecord,
+  { resources }: Pick<Lane, 'resources'>,
+): boolean =>
   total !== undefined && total.cpus >= resources.cpus && total.memoryMb >= resources.memoryMb;

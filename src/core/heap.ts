@@ -1,10 +1,15 @@
 /** A binary heap: the smallest item by `isBefore` comes out first. */
 export class Heap<T> {
-  readonly #items: T[] = [];
+  readonly #items: T[];
   readonly #isBefore: (a: T, b: T) => boolean;
 
-  constructor(isBefore: (a: T, b: T) => boolean) {
+  /** @param items that it begins with; in any order, which costs less than pushing each */
+  constructor(isBefore: (a: T, b: T) => boolean, items: readonly T[] = []) {
     this.#isBefore = isBefore;
+    this.#items = [...items];
+    for (let index = (items.length >> 1) - 1; index >= 0; index -= 1) {
+      this.#sink(index, this.#items[index]!);
+    }
   }
 
   get size(): number {
@@ -37,16 +42,22 @@ export class Heap<T> {
     const first = items[0];
     const last = items.pop();
     if (last === undefined || items.length === 0) return first;
-    let index = 0;
+    this.#sink(0, last);
+    return first;
+  }
+
+  /** Puts an item at that place, or below it. */
+  #sink(start: number, item: T): void {
+    const items = this.#items;
+    let index = start;
     for (;;) {
       let child = 2 * index + 1;
       if (child >= items.length) break;
       if (child + 1 < items.length && this.#isBefore(items[child + 1]!, items[child]!)) child += 1;
-      if (!this.#isBefore(items[child]!, last)) break;
+      if (!this.#isBefore(items[child]!, item)) break;
       items[index] = items[child]!;
       index = child;
     }
-    items[index] = last;
-    return first;
+    items[index] = item;
   }
 }

@@ -21,10 +21,10 @@ export interface Lane {
   size: number;
   /** Whether inputs are known to lie somewhere; what is only cached is not worth a wait. */
   isLocated: boolean;
+  /** Since when it has had ready tasks. */
+  readonly since: Millis;
   /** Since when it has had ready tasks and nothing was launched from it. */
   waitingSince: Millis;
-  /** Since when free nodes are let pass because none is near. */
-  passingSince?: Millis;
 }
 
 export const createLane = (step: Step, resources: Resources, at: Millis): Lane => ({
@@ -35,6 +35,7 @@ export const createLane = (step: Step, resources: Resources, at: Millis): Lane =
   again: [],
   size: 0,
   isLocated: false,
+  since: at,
   waitingSince: at,
 });
 

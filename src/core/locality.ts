@@ -37,6 +37,8 @@ export interface Patience {
   readonly pool: number;
 }
 
+export const NO_PATIENCE: Patience = { node: 0, rack: 0, pool: 0 };
+
 /**
  * How long a lane waits for nodes near its data (delay scheduling: Zaharia et al. 2010, EuroSys, section 3). Not at all
  * for nodes that are not there, and shorter where attempts are short: then waiting costs more than reading from afar.
@@ -50,7 +52,7 @@ export function patienceOf(
   const { mean } = steps[lane.step].durations;
   const most = mean === undefined ? Infinity : patience * mean;
   const wait = (seconds: number, isOfUse: boolean): number =>
-    isOfUse ? Math.min(1000 * seconds, most) : 0;
+    isOfUse ? Math.ceil(Math.min(1000 * seconds, most)) : 0;
   const hasNode = lane.near.node.keys().some((name) => places.nodes.has(name));
   const node = wait(nodeWait, hasNode);
   const rack = node + wait(rackWait, places.rack.size > 0 && (hasNode || lane.near.rack.size > 0));

@@ -1,7 +1,8 @@
+import { NOTHING } from './change.ts';
 import type { Change, Effect, Event, NodeKey, Plan } from './change.ts';
-import type { AttemptId, JobId, Millis, Resources } from './model.ts';
+import type { AttemptId, Millis, Resources } from './model.ts';
 import { isUsable, nodeKey } from './state.ts';
-import type { NodeRecord, State } from './state.ts';
+import type { JobRecord, NodeRecord, State } from './state.ts';
 
 /** What engines tell of their nodes, and which of these get work. */
 
@@ -112,24 +113,24 @@ export const attemptsOn = ({ jobs }: State, key: NodeKey): AttemptId[] =>
  * no work until it has cooled off. Half of the nodes stay in work whatever happens: what fails on more of them is not
  * the nodes' fault.
  */
-export function judge(
-  state: State,
-  job: { readonly id: JobId; readonly trouble: ReadonlyMap<NodeKey, number> },
-  node: NodeKey,
-  at: Millis,
-): Plan {
+export function judge(state: State, record: JobRecord, node: NodeKey, at: Millis): Plan {
   const { failures, jobs, coolOff, maxCoolOff } = state.policy.avoid;
-  const changes: Change[] = [{ type: 'judgeNode', jobId: job.id, node, hasFailed: true }];
-  const isAvoided = (job.trouble.get(node) ?? 0) + 1 === failures;
-  if (!isAvoided || !isUsable(state, node)) return { changes, effects: [] };
+  const known = record.trouble.get(node);
+  // What fails at one time fails for one reason.
+  if (known?.at === at) return NOTHING;
+  const { id } = record.job;
+  const changes: Change[] = [{ type: 'judgeNode', jobId: id, node, hasFailed: true, at }];
+  if ((known?.failures ?? 0) + 1 < failures || !isUsable(state, node)) {
+    return { changes, effects: [] };
+  }
   const others = Array.from(state.jobs.values()).filter(
-    (other) => other.job.id !== job.id && (other.trouble.get(node) ?? 0) >= failures,
+    ({ job, trouble }) => job.id !== id && (trouble.get(node)?.failures ?? 0) >= failures,
   );
   const avoiding = others.length + 1;
   const usable = Array.from(state.nodes.keys()).filter((key) => isUsable(state, key));
   if (avoiding < jobs || usable.length - 1 < state.nodes.size / 2) {
-    const message = `job ${job.id} avoids node ${node}: ${failures} of its tasks failed there and none succeeded since`;
-    return { changes, effects: [say('info', message)] };
+    const message = `job ${id} avoids node ${node}: ${failures} of its tasks failed there and none succeeded since`;
+    return { changes, effects: known?.failures === failures - 1 ? [say('info', message)] : [] };
   }
   const wait = Math.min(coolOff * 2 ** (state.strikes.get(node) ?? 0), maxCoolOff);
   const until = at + 1000 * wait;

@@ -1,7 +1,7 @@
 import type { Change, Effect, Plan } from './change.ts';
 import { Heap } from './heap.ts';
 import { attemptId } from './ids.ts';
-import { find, findIn, isLargeEnough, mayRun, viewOf } from './find.ts';
+import { find, findIn, hasRoomFor, isLargeEnough, mayRun, viewOf } from './find.ts';
 import type { Candidate, Found, Round } from './find.ts';
 import { freeNodes, hasRoom, take } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
@@ -10,7 +10,7 @@ import { placesOf } from './locality.ts';
 import type { Attempt, Locality, Millis } from './model.ts';
 import { isBefore, rankOf } from './rank.ts';
 import type { Rank } from './rank.ts';
-import { leafOf, servedOf } from './shares.ts';
+import { dominantShare, leafOf, servedOf } from './shares.ts';
 import type { ShareGroup } from './shares.ts';
 import type { JobRecord, State, TaskRecord } from './state.ts';
 import { stragglerPlans } from './stragglers.ts';
@@ -32,7 +32,7 @@ interface Waiting extends Candidate {
 export function* place(state: State, at: Millis): Generator<Plan> {
   const nodes = freeNodes(state);
   if (nodes.length === 0) return;
-  const round: Round = { state, at, nodes, places: placesOf(state), passes: [] };
+  const round: Round = { state, at, nodes, places: placesOf(state), passes: new Map() };
   if (state.waiting.size > 0) {
     const candidates = candidatesOf(state);
     yield* placeStarving(round, candidates);
@@ -67,7 +67,7 @@ function* placeStarving(round: Round, candidates: readonly Candidate[]): Generat
     .toSorted((a, b) => a.lane.waitingSince - b.lane.waitingSince);
   for (const { candidate, lane } of starving) {
     if (!mayRun(state, candidate.record, lane)) continue;
-    const found = findIn(round, candidate, lane, Infinity);
+    const found = findIn(round, candidate, lane);
     if (found) yield launch(round, candidate.record, found);
     else reserve(round, candidate, lane);
   }
@@ -89,6 +89,9 @@ function reserve(round: Round, candidate: Candidate, lane: Lane): void {
 /** Turns down the share tree, one task at a time. */
 function* placeFairly(round: Round, candidates: readonly Waiting[]): Generator<Plan> {
   const queues = new Map<ShareGroup, Heap<Waiting>>();
+  for (const [leaf, waiting] of Map.groupBy(candidates, ({ leaf }) => leaf)) {
+    queues.set(leaf, new Heap(isBefore, waiting));
+  }
   /** Candidates below each group. */
   const open = new Map<ShareGroup, number>();
   const count = (leaf: ShareGroup, by: number): void => {
@@ -96,12 +99,7 @@ function* placeFairly(round: Round, candidates: readonly Waiting[]): Generator<P
       open.set(group, (open.get(group) ?? 0) + by);
     }
   };
-  for (const candidate of candidates) {
-    const queue = queues.get(candidate.leaf) ?? new Heap<Waiting>(isBefore);
-    queues.set(candidate.leaf, queue);
-    queue.push(candidate);
-    count(candidate.leaf, 1);
-  }
+  for (const { leaf } of candidates) count(leaf, 1);
   const { root } = round.state.shares;
   while ((open.get(root) ?? 0) > 0 && round.nodes.some(hasRoom)) {
     const leaf = leastServed(round.state, root, open);
@@ -113,10 +111,29 @@ function* placeFairly(round: Round, candidates: readonly Waiting[]): Generator<P
     }
     const found = find(round, candidate);
     if (found) yield launch(round, candidate.record, found);
+    else if (open.get(root)! > 1) reserveFor(round, candidate);
     if (found && candidate.record.lanes.length > 0) queue.push(candidate);
     else count(leaf, -1);
   }
 }
+
+/** For a job that is next but needs more of a node than anyone has left, nodes are kept until it has as much as others. */
+function reserveFor(round: Round, candidate: Candidate): void {
+  const { state, at } = round;
+  const { record } = candidate;
+  const since = at - 1000 * state.policy.reserveAfter;
+  for (const lane of record.lanes) {
+    if (lane.since > since || lane.size === 0 || !mayRun(state, record, lane)) continue;
+    if (round.nodes.some((node) => hasRoomFor(lane, node))) continue;
+    const behind = largestShare(state) - dominantShare(record.use, state.total);
+    const tasks = Math.floor(behind / 2 / dominantShare(lane.resources, state.total));
+    for (let n = 0; n < Math.min(tasks, lane.size); n += 1) reserve(round, candidate, lane);
+  }
+}
+
+/** What the job that uses most uses of the cluster. */
+const largestShare = ({ jobs, total }: State): number =>
+  jobs.values().reduce((most, { use }) => Math.max(most, dominantShare(use, total)), 0);
 
 /** Whether a job or its user has got so much since it was put in line that another one goes first. */
 function isOvertaken(state: State, queue: Heap<Waiting>, candidate: Waiting): boolean {
@@ -173,7 +190,7 @@ function localityOf({ task }: TaskRecord, { record }: FreeNode, found: Locality)
 }
 
 /** A launch uses up all offers of its node; the engine offers again what is left. */
-function launchPlan({ nodes, passes, at }: Round): Plan {
+function launchPlan({ state, nodes, passes, at }: Round): Plan {
   const changes: Change[] = [];
   const effects: Effect[] = [];
   for (const { record, launches } of nodes) {
@@ -183,8 +200,12 @@ function launchPlan({ nodes, passes, at }: Round): Plan {
     const offerIds = offers.map(({ id }) => id);
     effects.push({ type: 'launch', engine, node, offerIds, attempts: launches });
   }
-  for (const { jobId, lane, until } of passes) {
-    changes.push({ type: 'pass', jobId, lane, at }, { type: 'lookAgain', at: until });
+  for (const node of nodes) {
+    const until = passes.get(node);
+    if (until !== undefined && hasRoom(node)) {
+      changes.push({ type: 'passNode', node: node.key, at });
+      if (until < Infinity) changes.push({ type: 'lookAgain', at: until });
+    } else if (state.passed.has(node.key)) changes.push({ type: 'passNode', node: node.key });
   }
   return { changes, effects };
 }

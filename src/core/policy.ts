@@ -11,6 +11,11 @@ export interface Policy {
   readonly locality: LocalityPolicy;
   /** Seconds after which what waits goes before everything else, and a node is kept free for it. */
   readonly agingLimit: number;
+  /**
+   * Seconds after which nodes are kept free for tasks that fit only on emptier ones, while their job has less than
+   * others.
+   */
+  readonly reserveAfter: number;
   readonly avoid: AvoidPolicy;
   readonly stragglers: StragglerPolicy;
 }
@@ -98,8 +103,9 @@ export const DEFAULT_POLICY: Policy = {
   groups: [],
   userLimits: {},
   nodes: [],
-  locality: { nodeWait: 10, rackWait: 10, poolWait: 20, patience: 0.2 },
+  locality: { nodeWait: 3, rackWait: 3, poolWait: 3, patience: 0.2 },
   agingLimit: 3600,
+  reserveAfter: 60,
   avoid: { failures: 3, jobs: 2, coolOff: 300, maxCoolOff: 3600 },
   stragglers: { isEnabled: true, factor: 3, minimum: 60, peers: 10 },
 };

@@ -98,8 +98,8 @@ export interface JobRecord {
   /** The first few, for the message at the end. */
   readonly losses: Loss[];
   readonly use: { cpus: number; memoryMb: number };
-  /** Tasks that failed on a node since one succeeded there. */
-  readonly trouble: Map<NodeKey, number>;
+  /** Failures on a node since a task succeeded there; what fails at one time is one failure. */
+  readonly trouble: Map<NodeKey, { readonly failures: number; readonly at: Millis }>;
   /** What has been asked of the world since this process started. */
   readonly requested: Set<Wish>;
 }
@@ -144,6 +144,8 @@ export interface State {
   readonly cooling: Map<NodeKey, CoolingOff>;
   /** How often a node had to cool off since a task succeeded there. */
   readonly strikes: Map<NodeKey, number>;
+  /** Since when a node has had something free that lanes let pass, waiting for nodes nearer to their data. */
+  readonly passed: Map<NodeKey, Millis>;
   readonly caches: Caches;
   /** Of all nodes together. */
   total: Resources;
@@ -187,6 +189,7 @@ export function createState(before?: Knowledge): State {
     drained: new Map(),
     cooling: new Map(before?.cooling),
     strikes: new Map(before?.strikes),
+    passed: new Map(),
     caches: before?.caches ?? { bundles: new Map(), inputs: new Recent(INPUTS_KEPT) },
     total: totalOf(nodes.values()),
     policy,

@@ -1,4 +1,5 @@
 import type { Plan } from './change.ts';
+import { avoidedNodes, mayRun } from './find.ts';
 import { take } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
 import { attemptId } from './ids.ts';
@@ -26,7 +27,7 @@ export function* stragglerPlans(
         if (due < Infinity) yield { changes: [{ type: 'lookAgain', at: due }], effects: [] };
         break;
       }
-      const plan = beside(record, late, nodes, at);
+      const plan = beside(state, record, late, nodes, at);
       if (plan) yield plan;
     }
   }
@@ -44,6 +45,7 @@ function dueOf({ policy }: State, { steps, tasks }: JobRecord, { attempt }: Atte
 
 /** A second attempt on another node, if one has room. */
 function beside(
+  state: State,
   record: JobRecord,
   { attempt: late }: AttemptRecord,
   nodes: readonly FreeNode[],
@@ -52,10 +54,13 @@ function beside(
   const task = record.tasks.get(late.task);
   if (!task || task.isDoubled) return undefined;
   const resources = resourcesOf(record, task);
+  if (!mayRun(state, record, { resources })) return undefined;
+  const avoided = avoidedNodes(state, record, { resources }, at);
   const elsewhere = nodes.find(
     (node) =>
       node.key !== nodeKey(late.engine, late.node) &&
       !task.avoid?.includes(node.key) &&
+      !avoided.has(node.key) &&
       node.reservedFor === undefined &&
       node.cpus >= resources.cpus &&
       node.memoryMb >= resources.memoryMb,
