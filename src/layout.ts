@@ -20,6 +20,8 @@ export function createLayout(directory: string) {
     cache: join(work, 'cache'),
     /** What Node has made of the runner's sources. */
     code: join(work, 'code'),
+    /** Where runners of attempts are found again by the next server. */
+    runners: join(work, 'runners'),
     jobs: join(work, 'jobs'),
     job,
     /** Attempts' own places. */

@@ -167,7 +167,7 @@ test('a bundle that is gone fails the deployment, and by name', async () => {
   const assignment = await node.assign('exit 0');
   await rm(assignment.bundle.archive);
   expect((await run(assignment)).result.failure).toMatchObject({
-    kind: 'deployment',
+    kind: 'engine',
     message: expect.stringContaining('bundle test-1.0: ENOENT'),
   });
 });

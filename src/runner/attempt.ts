@@ -2,12 +2,14 @@ import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSyn
 import { constants } from 'node:os';
 import { basename, join } from 'node:path';
 
+import { classify } from '../core/failures.ts';
 import type { AttemptResult, Failure, FailureKind, OutputFile } from '../core/model.ts';
 import type { Assignment } from './assignment.ts';
 import { failureOf } from './failure.ts';
 import { createLimits } from './limits.ts';
 import { createLog } from './log.ts';
 import { createMeasure } from './measure.ts';
+import type { Measure } from './measure.ts';
 import { parametersText } from './parameters.ts';
 import { runProgram } from './program.ts';
 import type { ProgramEnd } from './program.ts';
@@ -35,7 +37,9 @@ class AttemptAborted extends Error {}
 export interface AttemptOptions {
   readonly assignment: Assignment;
   /** Told the process group of each program that is started. */
-  readonly onSpawn: (group: number) => void;
+  readonly onSpawn?: (group: number) => void;
+  /** Told the end as soon as it is known: what the attempt leaves is removed after it. */
+  readonly onEnd?: (end: AttemptEnd) => void;
   readonly signal: AbortSignal;
 }
 
@@ -45,10 +49,18 @@ type Run = (file: string, ...args: string[]) => Promise<ProgramEnd>;
  * Makes one attempt on this node: unpacks the bundle if need be, runs prepare, the processor and finalize in a fresh
  * directory, and commits the outputs. Never rejects: whatever happens is the attempt's end.
  *
- * Small steps on the file system are synchronous: a runner has nothing else to do meanwhile, and waiting for a thread
- * takes longer than they do.
+ * Small steps on the file system are synchronous: waiting for a thread takes longer than they do. What can take long
+ * is not, because other attempts are made meanwhile.
  */
 export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
+  const end = await endOf(options);
+  options.onEnd?.(end);
+  // Where that fails, it goes with the job's other files.
+  await removeScratch(options.assignment.directories.scratch).catch(() => undefined);
+  return end;
+}
+
+async function endOf(options: AttemptOptions): Promise<AttemptEnd> {
   const { assignment } = options;
   const startedAt = Date.now();
   const measure = createMeasure();
@@ -57,7 +69,7 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
     result: { startedAt, usage: measure.usage(), ...result },
   });
   try {
-    const outputs = await attempt(options, measure.look);
+    const outputs = await attempt(options, measure);
     return end('finished', { exitCode: 0, outputs });
   } catch (error) {
     if (error instanceof AttemptAborted) return end('killed', {});
@@ -70,31 +82,22 @@ export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
       ...(signal !== undefined && { signal }),
       failure: error.failure,
     });
-  } finally {
-    try {
-      removeScratch(assignment.directories.scratch);
-    } catch {
-      // It goes with the job's other files.
-    }
   }
 }
 
 const unexpected = ({ executables }: Assignment, error: unknown): Failure =>
   error instanceof OutputError
-    ? { kind: 'output', message: `${executables.main} ${error.message}` }
+    ? { kind: 'processor', message: `${executables.main} ${error.message}` }
     : failureOf(error);
 
-async function attempt(
-  options: AttemptOptions,
-  look: (pid: number) => number,
-): Promise<readonly OutputFile[]> {
+async function attempt(options: AttemptOptions, measure: Measure): Promise<readonly OutputFile[]> {
   const { assignment, onSpawn, signal } = options;
   const { scratch, result, log } = assignment.directories;
   // An attempt whose success never reached the scheduler has done the work already.
   const winner = committedOutputs(result);
   if (winner) return winner;
   const bundle = await bundleOf(assignment);
-  makeScratch(scratch);
+  await makeScratch(scratch);
   const limits = createLimits(assignment.limits, () => performance.now());
   const logs = { out: createLog(`${log}.out`), err: createLog(`${log}.err`) };
   try {
@@ -106,7 +109,7 @@ async function attempt(
         directory: scratch,
         assignment,
         limits,
-        look,
+        measure,
         log: logs,
         onSpawn,
         signal,
@@ -129,7 +132,7 @@ async function bundleOf({ bundle, directories: { cache } }: Assignment): Promise
     return await unpackBundle(bundle.archive, bundle.hash, cache);
   } catch (error) {
     const failure = failureOf(error);
-    const kind = failure.kind === 'disk' ? 'disk' : 'deployment';
+    const kind = failure.kind === 'disk' ? 'disk' : 'engine';
     throw new AttemptFailed(kind, `bundle ${bundle.name}-${bundle.version}: ${failure.message}`);
   }
 }
@@ -190,7 +193,7 @@ function check(file: string, program: ProgramEnd): void {
   const by = signal ?? signalOf(exitCode);
   const how = by === undefined ? `failed with exit code ${exitCode}` : `was ended by ${by}`;
   const words = lastWords === '' ? '' : `: ${lastWords}`;
-  throw new AttemptFailed('processor', `${file} ${how}${words}`, program);
+  throw new AttemptFailed(classify(program), `${file} ${how}${words}`, program);
 }
 
 /** Shells and bubblewrap tell the signal that ended their program as 128 and its number. */

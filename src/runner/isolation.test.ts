@@ -88,7 +88,7 @@ describe.skipIf(lacks('bubblewrap'))('with bubblewrap', () => {
     expect(end.result.failure?.kind).toBe('memory');
     expect(end.result.usage?.peakMemoryBytes).toBeGreaterThan(200 * 1024 ** 2);
     const silent = await node.assign('sleep 1000', { ...isolated, limits: { silence: 0.3 } });
-    expect((await run(silent)).result.failure?.kind).toBe('timeout');
+    expect((await run(silent)).result.failure?.kind).toBe('time');
   });
 
   test('an isolated processor that fails says why as any other', async () => {

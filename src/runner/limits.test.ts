@@ -16,7 +16,7 @@ test('silence counts from the last thing said, wall time from the beginning', ()
   expect(limits.time()).toBeUndefined();
   now += 1;
   expect(limits.time()).toEqual({
-    kind: 'timeout',
+    kind: 'time',
     message: 'said nothing for 10 s and was taken to hang',
   });
   limits.said(1);
@@ -24,7 +24,7 @@ test('silence counts from the last thing said, wall time from the beginning', ()
   now += 90_000;
   limits.said(1);
   expect(limits.time()).toEqual({
-    kind: 'timeout',
+    kind: 'time',
     message: 'took longer than its limit of 100 s',
   });
 });
@@ -32,7 +32,7 @@ test('silence counts from the last thing said, wall time from the beginning', ()
 test('output adds up', () => {
   expect(limits.said(600)).toBeUndefined();
   expect(limits.said(400)).toBeUndefined();
-  expect(limits.said(1)).toMatchObject({ kind: 'output' });
+  expect(limits.said(1)).toMatchObject({ kind: 'processor' });
 });
 
 test('memory is what is used now', () => {

@@ -18,10 +18,10 @@ export function createLimits(limits: Assignment['limits'], now: () => number) {
   return {
     time(): Failure | undefined {
       if (secondsSince(begun) > limits.wallTime) {
-        return passed('timeout', `took longer than its limit of ${limits.wallTime} s`);
+        return passed('time', `took longer than its limit of ${limits.wallTime} s`);
       }
       if (secondsSince(heard) > limits.silence) {
-        return passed('timeout', `said nothing for ${limits.silence} s and was taken to hang`);
+        return passed('time', `said nothing for ${limits.silence} s and was taken to hang`);
       }
       return undefined;
     },
@@ -37,7 +37,7 @@ export function createLimits(limits: Assignment['limits'], now: () => number) {
       heard = now();
       said += bytes;
       return said > limits.outputBytes
-        ? passed('output', `wrote more than ${limits.outputBytes} bytes to stdout and stderr`)
+        ? passed('processor', `wrote more than ${limits.outputBytes} bytes to stdout and stderr`)
         : undefined;
     },
   };

@@ -18,11 +18,11 @@ test('CPU time is what the processes of the attempt have used, those in the back
   const script = `${process.execPath} -e '${busy}' & ${process.execPath} -e '${busy}'; wait`;
   const usage = await usageOf(script);
   const cpu = usage.cpuUserMs! + usage.cpuSystemMs!;
-  // Two times 400 ms, the starting of Node and ticks of 10 ms.
-  expect(cpu).toBeGreaterThan(780);
+  // Two times 400 ms and the starting of Node.
+  expect(cpu).toBeGreaterThanOrEqual(800);
   expect(cpu).toBeLessThan(3_000);
   expect(usage.wallMs).toBeGreaterThan(400);
-  expect(usage.sources).toMatchObject({ cpu: 'proc-stat-children', wall: 'monotonic-clock' });
+  expect(usage.sources).toMatchObject({ cpu: 'rusage', wall: 'monotonic-clock' });
 });
 
 test('an attempt that sleeps uses next to none', async () => {
@@ -44,7 +44,7 @@ test('peak memory is of all processes together, also of those that a thread has 
 
 test('bytes read and written are exact, also of programs too short to be seen', async () => {
   const usage = await usageOf(`head -c 50000000 /dev/zero > a; cat a > /dev/null`);
-  expect(usage.sources).toMatchObject({ io: 'proc-io-children' });
+  expect(usage.sources).toMatchObject({ io: 'proc-io' });
   expect(usage.readBytes).toBeGreaterThanOrEqual(100_000_000);
   expect(usage.readBytes).toBeLessThan(101_000_000);
   expect(usage.writtenBytes).toBeGreaterThanOrEqual(100_000_000);

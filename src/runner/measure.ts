@@ -1,9 +1,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 
 import type { Usage } from '../core/model.ts';
+import type { ProcessUsage } from './process.ts';
 
-/** USER_HZ, the unit of times in /proc; 100 on every Linux that Node runs on (proc(5)). */
-const MS_PER_TICK = 10;
 /** Memory is looked at after so many milliseconds, then ever less often. */
 const FIRST_LOOK = 20;
 const LONGEST_PAUSE = 250;
@@ -25,18 +24,6 @@ const list = (directory: string): string[] => {
   }
 };
 
-/** CPU time of children of this process that have ended and been waited for, with their own children. */
-function childrenCpu(): { user: number; system: number } | undefined {
-  const stat = read('/proc/self/stat');
-  // Fields follow the command's closing bracket: 3 is the state, 16 and 17 are cutime and cstime.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const user = Number(fields[13]);
-  const system = Number(fields[14]);
-  return stat === UNREADABLE || Number.isNaN(user + system)
-    ? undefined
-    : { user: user * MS_PER_TICK, system: system * MS_PER_TICK };
-}
-
 /** A process and all below it. What its father has not outlived belongs to init and is not found. */
 function descendants(pid: number): number[] {
   const tasks = list(`/proc/${pid}/task`);
@@ -53,33 +40,13 @@ const kilobytes = (status: string, key: string): number =>
   1024 * Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0);
 
 /**
- * Bytes that children of this process which have ended and been waited for have read and written, with their own
- * children: what the process counts altogether without what its own threads count.
- */
-function childrenIo(): { read: number; written: number } | undefined {
-  const total = ioCounts('/proc/self/io');
-  const own = list('/proc/self/task').map((task) => ioCounts(`/proc/self/task/${task}/io`));
-  return own.reduce(
-    (rest, counts) =>
-      rest && counts && { read: rest.read - counts.read, written: rest.written - counts.written },
-    total,
-  );
-}
-
-function ioCounts(path: string): { read: number; written: number } | undefined {
-  const [, rchar, wchar] = /^rchar: (\d+)\nwchar: (\d+)/.exec(read(path)) ?? [];
-  return rchar === undefined ? undefined : { read: Number(rchar), written: Number(wchar) };
-}
-
-/**
- * Measures an attempt from outside, without cgroups. CPU and I/O are what this process's children add up to, which is
- * exact as long as the runner has one attempt at a time, and the processor waits for its own children. Memory comes
- * from looking into /proc while it runs, which misses what happens between two looks.
+ * Measures an attempt from outside, without cgroups. CPU, I/O and the memory of its largest process are what the kernel
+ * has counted when a program ends, exact as long as the processor waits for its own children. Memory of all processes
+ * together comes from looking into /proc while they run, which misses what happens between two looks.
  */
 export function createMeasure() {
   const begun = performance.now();
-  const cpuBefore = childrenCpu();
-  const ioBefore = childrenIo();
+  const programs: ProcessUsage[] = [];
   let peak = 0;
 
   /** Looks at a process and its descendants. Returns their resident memory in bytes. */
@@ -95,33 +62,46 @@ export function createMeasure() {
     return resident;
   }
 
-  function usage(): Usage {
-    const cpu = childrenCpu();
-    const io = childrenIo();
-    const sources: Record<string, string> = { wall: 'monotonic-clock' };
-    const figures: { -readonly [K in keyof Usage]: Usage[K] } = {
-      wallMs: Math.round(performance.now() - begun),
-      sources,
-    };
-    if (cpuBefore && cpu) {
-      figures.cpuUserMs = cpu.user - cpuBefore.user;
-      figures.cpuSystemMs = cpu.system - cpuBefore.system;
-      sources['cpu'] = 'proc-stat-children';
-    }
-    if (peak > 0) {
-      figures.peakMemoryBytes = peak;
-      sources['memory'] = 'proc-status-poll';
-    }
-    if (ioBefore && io) {
-      figures.readBytes = io.read - ioBefore.read;
-      figures.writtenBytes = io.written - ioBefore.written;
-      sources['io'] = 'proc-io-children';
-    }
-    return figures;
+  /** Absent unless it is known of each program. */
+  function sum(part: keyof ProcessUsage): number | undefined {
+    const parts = programs.map((program) => program[part]);
+    if (parts.length === 0 || parts.includes(undefined)) return undefined;
+    return Math.round(parts.reduce<number>((total, each) => total + each!, 0));
   }
 
-  return { look, usage };
+  function usage(): Usage {
+    const figures = {
+      cpuUserMs: sum('cpuUserMs'),
+      cpuSystemMs: sum('cpuSystemMs'),
+      readBytes: sum('readBytes'),
+      writtenBytes: sum('writtenBytes'),
+    };
+    const largest = Math.max(0, ...programs.map(({ peakMemoryBytes = 0 }) => peakMemoryBytes));
+    return {
+      wallMs: Math.round(performance.now() - begun),
+      ...defined(figures),
+      ...((peak > 0 || largest > 0) && { peakMemoryBytes: Math.max(peak, largest) }),
+      sources: {
+        wall: 'monotonic-clock',
+        ...(figures.cpuUserMs !== undefined && { cpu: 'rusage' }),
+        ...((peak > 0 || largest > 0) && {
+          memory: largest > peak ? 'rusage' : 'proc-status-poll',
+        }),
+        ...(figures.readBytes !== undefined && { io: 'proc-io' }),
+      },
+    };
+  }
+
+  return { look, ended: (program: ProcessUsage) => void programs.push(program), usage };
 }
+
+export type Measure = ReturnType<typeof createMeasure>;
+
+type Defined<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
+const defined = <T extends object>(figures: T): Defined<T> =>
+  Object.fromEntries(
+    Object.entries(figures).filter(([, figure]) => figure !== undefined),
+  ) as Defined<T>;
 
 /** Calls back with growing pauses until the returned function is called. */
 export function watch(callback: () => void): () => void {

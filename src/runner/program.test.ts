@@ -41,7 +41,7 @@ describe('a program is ended with all that it has started', () => {
       result: {
         signal: 'SIGTERM',
         failure: {
-          kind: 'timeout',
+          kind: 'time',
           message: 'x-process said nothing for 0.3 s and was taken to hang',
         },
       },
@@ -53,7 +53,7 @@ describe('a program is ended with all that it has started', () => {
     const script = withPids('while :; do echo still here; sleep 0.05; done');
     const end = await run(await node.assign(script, { limits: { wallTime: 0.5, silence: 0.4 } }));
     expect(end.result.failure).toEqual({
-      kind: 'timeout',
+      kind: 'time',
       message: 'x-process took longer than its limit of 0.5 s',
     });
     await expectAllDead();
@@ -77,7 +77,7 @@ describe('a program is ended with all that it has started', () => {
     });
     const end = await run(assignment);
     expect(end.result.failure).toEqual({
-      kind: 'output',
+      kind: 'processor',
       message: `x-process wrote more than ${outputBytes} bytes to stdout and stderr`,
     });
     await expectAllDead();
@@ -91,7 +91,7 @@ describe('a program is ended with all that it has started', () => {
     const limits = { outputBytes: 20 * 1024 ** 2 };
     const before = process.memoryUsage().rss;
     const end = await run(await node.assign("tr '\\0' x < /dev/zero", { limits }));
-    expect(end.result.failure?.kind).toBe('output');
+    expect(end.result.failure?.kind).toBe('processor');
     expect(process.memoryUsage().rss - before).toBeLessThan(256 * 1024 ** 2);
   });
 

@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcessByStdio } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 
 import type { Failure } from '../core/model.ts';
+import { messageOf } from '../errors.ts';
 import { createListener } from './announcements.ts';
 import type { Announcements } from './announcements.ts';
 import type { Assignment } from './assignment.ts';
@@ -13,6 +11,10 @@ import { failureOf } from './failure.ts';
 import type { Limits } from './limits.ts';
 import type { Log } from './log.ts';
 import { watch } from './measure.ts';
+import type { Measure } from './measure.ts';
+import { ATTEMPT_VARIABLE, killGroup } from './process.ts';
+import type { Hear, StartError, Started } from './process.ts';
+import { startProcess } from './start.ts';
 
 export interface ProgramOptions {
   /** Absolute path. */
@@ -21,11 +23,10 @@ export interface ProgramOptions {
   readonly directory: string;
   readonly assignment: Assignment;
   readonly limits: Limits;
-  /** Looks at a running process; returns its resident memory in bytes. */
-  readonly look: (pid: number) => number;
+  readonly measure: Pick<Measure, 'look' | 'ended'>;
   readonly log: { readonly out: Log; readonly err: Log };
   /** Told the process group as soon as there is one. */
-  readonly onSpawn: (group: number) => void;
+  readonly onSpawn: ((group: number) => void) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -41,8 +42,6 @@ export interface ProgramEnd {
 
 /** Between asking a program to end and ending it. */
 const GRACE_MS = 2_000;
-/** How long output may still arrive after a program's end: its own children can hold the pipe open for ever. */
-const DRAIN_MS = 500;
 const LAST_WORDS = 400;
 
 /**
@@ -51,101 +50,76 @@ const LAST_WORDS = 400;
  * is ended by bubblewrap only.
  */
 export async function runProgram(options: ProgramOptions): Promise<ProgramEnd> {
-  const { limits, signal, log } = options;
-  const [file, ...args] = isolated(options);
-  const child = spawn(file!, args, {
-    cwd: options.directory,
-    env: environment(options),
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
-  const group = child.pid;
+  const { limits, signal, log, measure } = options;
   const listener = createListener();
   const tail = createTail();
-  if (group === undefined) {
-    const ended = await startFailure(child, options);
-    return { announced: listener.end(), lastWords: '', ended };
-  }
-  options.onSpawn(group);
-  const ending = createEnding(group);
-  const hear = (kept: Log, heard: (chunk: Buffer) => void) => (chunk: Buffer) => {
+  const ending = createEnding();
+  const hear = (stream: 'out' | 'err', chunk: Buffer): void => {
     ending.endFor(limits.said(chunk.length));
     try {
-      kept.write(chunk);
+      log[stream].write(chunk);
     } catch (error) {
       const { kind, message } = failureOf(error);
       ending.endFor({ kind, message: `was ended because its log cannot be written: ${message}` });
     }
-    heard(chunk);
+    if (stream === 'out') listener.hear(chunk);
+    else tail.hear(chunk);
   };
-  child.stdout.on('data', hear(log.out, listener.hear));
-  child.stderr.on('data', hear(log.err, tail.hear));
+  const started = await start(options, hear);
+  if (!('pid' in started)) return { announced: listener.end(), lastWords: '', ended: started };
+  const { pid } = started;
+  options.onSpawn?.(pid);
+  ending.of(pid);
   const stopWatching = watch(() => {
-    ending.endFor(limits.time() ?? limits.memory(options.look(group)));
+    ending.endFor(limits.time() ?? limits.memory(measure.look(pid)));
   });
   const onAbort = () => ending.endFor('aborted');
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();
-  const exit = await exitOf(child, group);
+  const { usage, ...how } = await started.ended;
   stopWatching();
   ending.clear();
   signal.removeEventListener('abort', onAbort);
+  measure.ended(usage);
   const ended = ending.why();
   return {
-    ...(exit.code !== null && { exitCode: exit.code }),
-    ...(exit.signal !== null && { signal: exit.signal }),
+    ...how,
     announced: listener.end(),
     lastWords: tail.last(),
     ...(ended !== undefined && { ended }),
   };
 }
 
-type Child = ChildProcessByStdio<null, Readable, Readable>;
-
-interface Exit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-/** Resolves when the program has ended, its whole group with it, and all that it said was heard. */
-const exitOf = (child: Child, group: number) =>
-  new Promise<Exit>((resolve) => {
-    child.once('exit', (code, signal) => {
-      // What it left running in the background ends with it.
-      killGroup(group, 'SIGKILL');
-      const drained = setTimeout(() => {
-        child.stdout.destroy();
-        child.stderr.destroy();
-      }, DRAIN_MS);
-      child.once('close', () => {
-        clearTimeout(drained);
-        resolve({ code, signal });
-      });
-    });
-    // Without a listener, a failed `kill` would throw.
-    child.on('error', () => undefined);
-  });
-
-/** Why there is no process, in words: the node's fault unless the file itself cannot be executed. */
-async function startFailure(child: Child, { file, assignment }: ProgramOptions): Promise<Failure> {
-  const error = await new Promise<NodeJS.ErrnoException>((resolve) => child.once('error', resolve));
+/** @returns why there is no process, in words: the node's fault unless the file itself cannot be executed */
+async function start(options: ProgramOptions, hear: Hear): Promise<Started | Failure> {
+  const { file, directory, assignment } = options;
   const because = (kind: Failure['kind'], reason: string): Failure => ({
     kind,
     message: `could not be started: ${reason}`,
   });
-  if (assignment.isolation !== 'none') return because('engine', error.message);
-  if (error.code === 'EACCES') return because('processor', 'it is not executable');
-  if (error.code === 'ENOENT' && existsSync(file)) {
-    return because('processor', 'the node has no interpreter as its first line names it');
+  try {
+    const command = { argv: isolated(options), directory, environment: environment(options) };
+    return await startProcess(command, hear);
+  } catch (error) {
+    const { code } = error as StartError;
+    if (assignment.isolation !== 'none') return because('engine', messageOf(error));
+    if (code === 'EACCES') return because('processor', 'it is not executable');
+    if (code === 'ENOENT' && existsSync(file)) {
+      return because('processor', 'the node has no interpreter as its first line names it');
+    }
+    return because('engine', messageOf(error));
   }
-  return because('engine', error.message);
 }
 
 /** Ends a program once, for the first reason given: it is asked to, and made to when it does not. */
-function createEnding(group: number) {
+function createEnding() {
+  let group: number | undefined;
   let reason: ProgramEnd['ended'];
   let graceOver: NodeJS.Timeout | undefined;
   return {
+    of(startedGroup: number): void {
+      group = startedGroup;
+    },
     endFor(why: Failure | 'aborted' | undefined): void {
       if (why === undefined || reason !== undefined) return;
       reason = why;
@@ -159,23 +133,13 @@ function createEnding(group: number) {
   };
 }
 
-/** Ends a process group; one that is gone already is no error. */
-export function killGroup(group: number | undefined, signal: NodeJS.Signals): void {
-  if (group === undefined) return;
-  try {
-    process.kill(-group, signal);
-  } catch {
-    // ESRCH: nobody is left.
-  }
-}
-
 /** A program sees no more of the service's environment than it needs, and finds the runner's own Node first. */
-const environment = ({ directory, assignment }: ProgramOptions): NodeJS.ProcessEnv => ({
+const environment = ({ directory, assignment }: ProgramOptions) => ({
   PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`,
   HOME: directory,
   TMPDIR: directory,
   LANG: 'C.UTF-8',
-  PUSHBROOM_ATTEMPT: assignment.attemptId,
+  [ATTEMPT_VARIABLE]: assignment.attemptId,
 });
 
 /**

@@ -79,7 +79,7 @@ describe('an output is refused', () => {
     ],
   ])('%s', async (_, script, message) => {
     expect(await failureOf(script)).toEqual({
-      kind: 'output',
+      kind: 'processor',
       message: expect.stringMatching(/^x-process announced /),
     });
     expect((await failureOf(script))!.message).toContain(message);

@@ -1,35 +1,45 @@
-import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, unlinkSync } from 'node:fs';
+import { chmod, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** Makes an attempt's own directory, empty even where an earlier try of the same attempt has left something. */
-export function makeScratch(directory: string): void {
+export async function makeScratch(directory: string): Promise<void> {
   try {
     mkdirSync(directory);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') removeScratch(directory);
+    if (code === 'EEXIST') await removeAll(directory);
     else if (code === 'ENOENT') mkdirSync(dirname(directory), { recursive: true });
     else throw error;
     mkdirSync(directory);
   }
 }
 
-/**
- * Removes it with all that a processor has left there, also directories that it has copied from its read-only bundle.
- */
-export function removeScratch(directory: string): void {
+/** Removes it with all that a processor has left there; mostly that is a few files. */
+export async function removeScratch(directory: string): Promise<void> {
   try {
-    rmSync(directory, { recursive: true, force: true });
+    for (const name of readdirSync(directory)) unlinkSync(join(directory, name));
+    // Others go on while this waits for the file system.
+    await rmdir(directory);
   } catch {
-    makeWritable(directory);
-    // A process that is just being killed may still add a file.
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    await removeAll(directory);
   }
 }
 
-function makeWritable(directory: string): void {
-  chmodSync(directory, 0o700);
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    if (entry.isDirectory()) makeWritable(join(directory, entry.name));
+/** Also directories that a processor has copied from its read-only bundle. */
+async function removeAll(directory: string): Promise<void> {
+  try {
+    await rm(directory, { recursive: true, force: true });
+  } catch {
+    await makeWritable(directory);
+    // A process that is just being killed may still add a file.
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+async function makeWritable(directory: string): Promise<void> {
+  await chmod(directory, 0o700);
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) await makeWritable(join(directory, entry.name));
   }
 }

@@ -1,3 +1,4 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -78,4 +79,46 @@ describe('a server that is killed in the middle of a job', () => {
     expect(await checksums(server.internalUrl, id)).toEqual(expected);
     expect(await server.stop()).toBe(0);
   }, 120_000);
+});
+
+const DESCRIPTOR = `<bundleDescriptor><bundleName>patient</bundleName><bundleVersion>1.0</bundleVersion>
+<processorDescriptors><processorDescriptor><executableName>Wait</executableName><processorName>Wait</processorName>
+<formatting>IMPLICIT</formatting></processorDescriptor></processorDescriptors></bundleDescriptor>`;
+
+describe.each(['killed', 'stopped'] as const)('a server that is %s while attempts run', (how) => {
+  test('adopts them at its next start: each runs once, to its end', async () => {
+    await using directory = await temporaryDirectory();
+    const file = (...path: string[]) => join(directory.path, ...path);
+    await mkdir(file('patient'));
+    await mkdir(file('archive'));
+    await writeFile(file('patient/bundle-descriptor.xml'), DESCRIPTOR);
+    const script = `#!/bin/sh
+      echo "$1" >> ${file('begun')}
+      until [ -e ${file('go')} ]; do sleep 0.05; done
+      cp "$1" "$1.out"; echo "OUTPUT_PRODUCT $1.out"`;
+    await writeFile(file('patient/Wait-process'), script, { mode: 0o755 });
+    for (const name of ['a', 'b']) await writeFile(file('archive', name), name);
+    const config = {
+      bundles: ['./patient'],
+      datasets: [{ name: 'letters', productType: 'ANY', path: './archive/.*' }],
+      engines: { local: { cpus: 2, memoryMb: 4000, isolation: 'none' } },
+    };
+    const begun = () => readFile(file('begun'), 'utf8').then((text) => text.trim().split('\n'));
+
+    const first = await startPushbroom(directory.path, config);
+    const id = await operator(first.internalUrl).submit('patient~1.0~Wait', {
+      inputDataSetName: 'letters',
+    });
+    await until(
+      () => begun().catch(() => []),
+      (lines) => lines.length === 2,
+    );
+    await (how === 'killed' ? first.kill() : first.stop());
+    const second = await startPushbroom(directory.path, config);
+    await writeFile(file('go'), '');
+    const job = await operator(second.internalUrl).ended(id);
+    expect(job).toMatchObject({ state: 'successful', attempts: 2 });
+    expect((await begun()).toSorted()).toEqual(['a', 'b']);
+    await second.stop();
+  }, 60_000);
 });

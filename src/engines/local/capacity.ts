@@ -12,6 +12,10 @@ export function createCapacity(total: Resources, idPrefix: string) {
   let count = 0;
 
   return {
+    /** What runs already uses them, even where there is no longer so much. */
+    use(resources: Resources): void {
+      spare = minus(spare, resources);
+    },
     /** Takes resources back without offering them. */
     keep(back: Resources): undefined {
       spare = sum([spare, back]);

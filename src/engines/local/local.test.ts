@@ -17,7 +17,7 @@ engineContract('local', async () => {
   const directory = join(node.directory, 'shared');
   await mkdir(directory);
   return {
-    engine: createLocal({ resources: RESOURCES }),
+    engine: createLocal({ resources: RESOURCES, directory: join(node.directory, 'runners') }),
     assign: (script) => node.assign(script),
     directory,
     readText: (file) => readFile(join(directory, file), 'utf8'),
@@ -41,7 +41,14 @@ describe('runner processes', () => {
   beforeEach(async () => {
     node = await createTestNode();
     const codeCache = join(node.directory, 'code');
-    engine = createLocal({ resources: RESOURCES, idleMs: 1_000, codeCache });
+    const runnersDirectory = join(node.directory, 'runners');
+    engine = createLocal({
+      resources: RESOURCES,
+      directory: runnersDirectory,
+      idleMs: 1_000,
+      codeCache,
+      keepRunning: false,
+    });
     news = follow(engine);
   });
   afterEach(async () => {
@@ -97,7 +104,8 @@ describe('runner processes', () => {
   });
 
   test('an engine that is stopped before it runs ends at once', async () => {
-    const idle = createLocal({ resources: RESOURCES });
+    const directory = join(node.directory, 'idle');
+    const idle = createLocal({ resources: RESOURCES, directory });
     await idle.run(() => undefined, AbortSignal.abort());
   });
 
@@ -109,8 +117,17 @@ describe('runner processes', () => {
       delete process.env['PUSHBROOM_TEST_SECRET'];
     });
     const said = await node.log(assignment, 'out');
-    expect(said).toContain('NODE_CHANNEL_FD');
+    expect(said).toContain('NODE_COMPILE_CACHE');
     expect(said).not.toContain('hunter2');
+  });
+
+  test('a processor gets no connection of its runner', async () => {
+    const assignment = await node.assign('ls -l /proc/$$/fd');
+    await news.launch([assignment]);
+    await news.untilEnded(assignment.attemptId);
+    const said = await node.log(assignment, 'out');
+    expect(said).toContain('pipe:');
+    expect(said).not.toContain('socket:');
   });
 
   test('a thousand quick attempts leave nothing behind', async () => {

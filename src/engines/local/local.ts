@@ -1,25 +1,28 @@
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 
-import { isAttemptEnded } from '../../core/lifecycle.ts';
-import type { AttemptId, Resources } from '../../core/model.ts';
-import type { AttemptNews, Engine, EngineEvent, Launch } from '../engine.ts';
-import { NONE, createCapacity, minus, sum } from './capacity.ts';
-import { createPool } from './pool.ts';
+import type { Resources } from '../../core/model.ts';
+import type { AttemptEnd } from '../../runner/attempt.ts';
+import type { Work } from '../../runner/messages.ts';
+import type { AttemptNews, Engine, Launch } from '../engine.ts';
+import { minus, sum } from './capacity.ts';
+import { createLedger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import { Pool } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
+import { killStrays } from './strays.ts';
 
-export interface LocalOptions extends Partial<PoolOptions> {
+export interface LocalOptions extends Pick<PoolOptions, 'directory' | 'codeCache'> {
   readonly id?: string;
   /** What attempts may use together. */
   readonly resources: Resources;
+  /** Whether attempts go on when the engine is stopped; otherwise they are ended, and lost. By default they go on. */
+  readonly keepRunning?: boolean;
+  /** A runner that has had no work for so many milliseconds ends, so that an idle service is small. */
+  readonly idleMs?: number;
 }
 
 const IDLE_MS = 30_000;
-
-/** An attempt that ends sooner is never told to be running: that would be news of no use. */
-const WORTH_TELLING_MS = 500;
-/** Ends remembered, so that a launch that comes twice is known. */
-const ENDS_KEPT = 10_000;
 
 const LOST: AttemptNews = {
   state: 'lost',
@@ -28,85 +31,79 @@ const LOST: AttemptNews = {
   },
 };
 
-/** This machine as an engine: attempts are made by runner processes of the service. */
+/**
+ * This machine as an engine. Attempts are made by a runner, a process that outlives the service: whether the service is
+ * stopped, killed or replaced by a newer version, attempts go on, within their limits, and the next service's engine
+ * finds those that run and the ends of the others in the runners' directory.
+ */
 export function createLocal(options: LocalOptions): Engine {
+  const { resources: total, keepRunning = true } = options;
   const id = options.id ?? 'local';
   const node = hostname();
-  const total = options.resources;
-  const pool = createPool({ idleMs: IDLE_MS, ...options });
-  const capacity = createCapacity(total, id);
-  const attempts = createAttempts();
-  let emit: ((event: EngineEvent) => void) | undefined;
+  const ledger = createLedger(id, node, total);
+  const pool = createPool(options, ledger);
+  let adoption: Promise<void> | undefined;
+  const adopt = () => (adoption ??= pool.adopt());
 
-  const tell = (attemptId: AttemptId, { state: to, result }: AttemptNews) =>
-    emit?.({ type: 'attemptMoved', engine: id, attemptId, to, ...(result && { result }) });
-
-  function giveBack(resources: Resources): void {
-    const offer = emit ? capacity.offer(resources) : capacity.keep(resources);
-    if (offer) emit?.({ type: 'offered', offers: [{ ...offer, engine: id, node }] });
-  }
-
-  function start({ assignment, resources }: Launch['attempts'][number]): void {
-    const { attemptId } = assignment;
-    attempts.begin(attemptId);
-    const seen = setTimeout(() => tell(attemptId, { state: 'running' }), WORTH_TELLING_MS);
-    void pool
-      .run(assignment)
-      // No process could be started.
-      .catch(() => undefined)
-      .then((end) => {
-        clearTimeout(seen);
-        const news = end ? { state: end.to, result: end.result } : LOST;
-        attempts.end(attemptId, news);
-        tell(attemptId, news);
-        giveBack(resources);
-      });
+  function start(work: Launch['attempts']): void {
+    if (work.length === 0) return;
+    pool.run(work);
+    for (const { assignment, resources } of work) ledger.begin(assignment.attemptId, resources);
   }
 
   return {
     id,
-    run: async (tellTo, signal) => {
-      emit = tellTo;
-      emit({ type: 'nodeUp', engine: id, node, resources: total });
-      giveBack(NONE);
+    run: async (emit, signal) => {
+      await adopt();
+      ledger.open(emit);
       if (!signal.aborted) await once(signal, 'abort');
-      emit = undefined;
-      capacity.withdraw();
-      await pool.close();
+      ledger.close();
+      await (keepRunning ? pool.leave() : pool.close());
+      ledger.letGo();
+      adoption = undefined;
     },
-    launch: async (launch) => {
-      const fresh = launch.attempts.filter(({ assignment: { attemptId } }) => {
-        const known = attempts.find(attemptId);
-        if (known && isAttemptEnded(known.state)) tell(attemptId, known);
-        return !known;
-      });
-      const offered = capacity.take(launch.offerIds);
+    launch: async ({ offerIds, attempts }) => {
+      await adopt();
+      const isKnown = ({ assignment }: Work) => ledger.find(assignment.attemptId) !== undefined;
+      for (const { assignment } of attempts.filter(isKnown)) ledger.tellOf(assignment.attemptId);
+      const fresh = attempts.filter((work) => !isKnown(work));
+      const offered = ledger.take(offerIds);
       const wanted = sum(fresh.map(({ resources }) => resources));
-      if (wanted.cpus > offered.cpus || wanted.memoryMb > offered.memoryMb) {
-        giveBack(offered);
-        throw new Error(`more was launched on node ${node} than its valid offers hold`);
+      try {
+        if (wanted.cpus > offered.cpus || wanted.memoryMb > offered.memoryMb) {
+          throw new Error(`more was launched on node ${node} than its valid offers hold`);
+        }
+        start(fresh);
+      } catch (error) {
+        ledger.giveBack(offered);
+        throw error;
       }
-      for (const attempt of fresh) start(attempt);
-      giveBack(minus(offered, wanted));
+      ledger.giveBack(minus(offered, wanted));
     },
-    kill: async (attemptId) => pool.kill(attemptId),
-    reconcile: async (attemptIds) =>
-      new Map(attemptIds.map((attemptId) => [attemptId, attempts.find(attemptId) ?? LOST])),
+    kill: async (attemptId) => {
+      await adopt();
+      pool.kill(attemptId);
+    },
+    reconcile: async (attemptIds) => {
+      await adopt();
+      killStrays(attemptIds.filter((attemptId) => !ledger.find(attemptId)));
+      return new Map(attemptIds.map((attemptId) => [attemptId, ledger.find(attemptId) ?? LOST]));
+    },
   };
 }
 
-/** Attempts that run, and the ends of those that ran last. */
-function createAttempts() {
-  const running = new Set<AttemptId>();
-  const ended = new Map<AttemptId, AttemptNews>();
-  return {
-    begin: (id: AttemptId) => running.add(id),
-    end(id: AttemptId, news: AttemptNews): void {
-      running.delete(id);
-      ended.set(id, news);
-      if (ended.size > ENDS_KEPT) ended.delete(ended.keys().next().value!);
+const createPool = (options: LocalOptions, ledger: Ledger): Pool =>
+  new Pool(
+    { idleMs: IDLE_MS, ...options },
+    {
+      found: ledger.adopt,
+      ended: (attemptId, end) => ledger.end(attemptId, newsOf(end)),
+      lost: (attemptIds) => {
+        killStrays(attemptIds);
+        for (const attemptId of attemptIds) ledger.end(attemptId, LOST);
+      },
+      remembered: (attemptId, end) => ledger.remember(attemptId, newsOf(end)),
     },
-    find: (id: AttemptId): AttemptNews | undefined =>
-      running.has(id) ? { state: 'running' } : ended.get(id),
-  };
-}
+  );
+
+const newsOf = ({ to, result }: AttemptEnd): AttemptNews => ({ state: to, result });
