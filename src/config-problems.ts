@@ -1,11 +1,14 @@
 /** Everything that can be wrong with a configuration, in words. */
 import { Ajv } from 'ajv';
 import type { ErrorObject } from 'ajv';
-import { CONFIG_SCHEMA } from './config-schema.ts';
+import type { TSchema } from 'typebox';
+import { CONFIG_SCHEMA, policyOf } from './config-schema.ts';
 import type { DatasetSettings, Settings } from './config-schema.ts';
+import { policyProblems } from './core/policy-problems.ts';
 import { parseRegion } from './core/region.ts';
 import { dayNumber } from './core/time.ts';
 import { messageOf } from './errors.ts';
+import { checkPlacePattern } from './products/location.ts';
 import { checkPattern, isRegionName, resolvePattern, splitPatterns } from './products/patterns.ts';
 
 type Tree = Readonly<Record<string, unknown>>;
@@ -32,18 +35,31 @@ export interface Problem {
   readonly reason: string;
 }
 
-const validate = new Ajv({ allErrors: true, useDefaults: true }).compile<Settings>(CONFIG_SCHEMA);
+export interface Check<T> {
+  /** Fills in defaults, in place, and checks the rest. */
+  accepts(value: unknown): value is T;
+  /** What was not allowed when `accepts` looked last. */
+  problems(value: unknown): Problem[];
+}
 
-/** Fills in defaults, in place, and checks the rest. */
-export const isSettings = (value: unknown): value is Settings => validate(value);
+/** A check of what is written in YAML against a schema. */
+export function createCheck<T>(schema: TSchema): Check<T> {
+  const ajv = new Ajv({ allErrors: true, useDefaults: true, verbose: true });
+  const validate = ajv.compile<T>(schema);
+  return {
+    accepts: (value): value is T => validate(value),
+    problems: (value) => problemsOf(validate.errors ?? [], value),
+  };
+}
 
-/**
- * What the schema did not allow when `isSettings` looked last, one problem for each key: a value of several types has
- * an error for each of them.
- */
-export function schemaProblems(settings: unknown): Problem[] {
+const settingsCheck = createCheck<Settings>(CONFIG_SCHEMA);
+export const isSettings = settingsCheck.accepts;
+export const schemaProblems = settingsCheck.problems;
+
+/** One problem for each key: a value of several types has an error for each of them. */
+function problemsOf(errors: readonly ErrorObject[], settings: unknown): Problem[] {
   const reasons = new Map<string, { path: Path; texts: Set<string> }>();
-  for (const { path, reason } of (validate.errors ?? []).flatMap(explain)) {
+  for (const { path, reason } of errors.flatMap(explain)) {
     const known = reasons.get(keyText(path)) ?? { path, texts: new Set() };
     reasons.set(keyText(path), { path, texts: known.texts.add(reason) });
   }
@@ -55,32 +71,27 @@ export function schemaProblems(settings: unknown): Problem[] {
   });
 }
 
-/** Of a JSON pointer: no key of the schema has a character that pointers escape. */
-const pathOf = (pointer: string): string[] => pointer.split('/').slice(1);
-
-function explain({ instancePath, schemaPath, keyword, params, message }: ErrorObject): Problem[] {
-  const path = pathOf(instancePath);
+function explain({ instancePath, parentSchema, keyword, params, message }: ErrorObject): Problem[] {
+  // No key of a schema has a character that JSON pointers escape.
+  const path = instancePath.split('/').slice(1);
   switch (keyword) {
     case 'additionalProperties': {
       const key = String(params['additionalProperty']);
-      const known = Object.keys(propertiesAt(pathOf(schemaPath).slice(0, -1)));
+      const known = Object.keys(parentSchema?.['properties'] ?? {});
       return [{ path: [...path, key], reason: `unknown key, ${suggestion(key, known)}` }];
     }
     case 'required':
       return [{ path, reason: `has no ${params['missingProperty']}` }];
     case 'enum':
       return [{ path, reason: `must be one of ${params['allowedValues'].join(', ')}` }];
+    case 'maxItems':
+      return [{ path, reason: params['limit'] === 0 ? 'is nested too deep' : message! }];
     // It only says that others failed.
     case 'anyOf':
       return [];
     default:
       return [{ path, reason: message ?? keyword }];
   }
-}
-
-function propertiesAt(schemaPath: Path): Tree {
-  const schema = valueAt(CONFIG_SCHEMA, schemaPath);
-  return isTree(schema) && isTree(schema['properties']) ? schema['properties'] : {};
 }
 
 function suggestion(key: string, known: readonly string[]): string {
@@ -108,6 +119,10 @@ export const contradictions = (settings: Settings): Problem[] => [
   ...(settings.jobs.maxRetryDelay < settings.jobs.retryDelay
     ? [{ path: ['jobs', 'maxRetryDelay'], reason: 'is less than jobs.retryDelay' }]
     : []),
+  ...((settings.jobs.maxMemoryMb ?? Infinity) < settings.jobs.memoryMb
+    ? [{ path: ['jobs', 'maxMemoryMb'], reason: 'is less than jobs.memoryMb' }]
+    : []),
+  ...schedulingProblems(settings.scheduling),
   ...settings.datasets.flatMap((dataset, index) =>
     datasetProblems(dataset, settings.datasets.slice(0, index)).map(({ path, reason }) => ({
       path: ['datasets', String(index), ...path],
@@ -115,6 +130,13 @@ export const contradictions = (settings: Settings): Problem[] => [
     })),
   ),
 ];
+
+/** What the schema of the section `scheduling` allows but makes no sense. */
+export const schedulingProblems = (scheduling: Settings['scheduling']): Problem[] =>
+  policyProblems(policyOf(scheduling)).map(({ path, reason }) => ({
+    path: ['scheduling', ...path],
+    reason,
+  }));
 
 function listenerProblems(settings: Settings): Problem[] {
   const { host, port, baseUrl } = settings.public;
@@ -141,7 +163,8 @@ function overlap(host: string, other: string): boolean {
 }
 
 function datasetProblems(dataset: DatasetSettings, before: readonly DatasetSettings[]): Problem[] {
-  const { name, productType, path, minDate, maxDate, regionName, region } = dataset;
+  const { name, productType, path, minDate, maxDate, regionName, region, location } = dataset;
+  const place = location?.pattern;
   const twice = before.some((other) => other.name === name && other.productType === productType);
   const backwards = minDate !== undefined && maxDate !== undefined && minDate > maxDate;
   const checks: readonly (readonly [Path, string | false | undefined])[] = [
@@ -155,6 +178,10 @@ function datasetProblems(dataset: DatasetSettings, before: readonly DatasetSetti
     [['maxDate'], backwards && `${maxDate} is before minDate ${minDate}`],
     [['regionName'], regionName && !isRegionName(regionName) && 'cannot be part of a file name'],
     [['region'], region && failureOf(() => parseRegion(region))],
+    [
+      ['location', 'pattern'],
+      place && failureOf(() => checkPlacePattern(resolvePattern(place, '/'))),
+    ],
   ];
   return checks.flatMap(([key, reason]) => (reason ? [{ path: key, reason }] : []));
 }

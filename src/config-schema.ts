@@ -1,7 +1,9 @@
 /** What an operator may set. Every key is described in docs/configuration.md. */
 import { availableParallelism, totalmem } from 'node:os';
 import { Type } from 'typebox';
-import type { Static, TProperties } from 'typebox';
+import type { Static, TProperties, TSchema } from 'typebox';
+import { DEFAULT_POLICY } from './core/policy.ts';
+import type { GroupPolicy, Policy } from './core/policy.ts';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -51,6 +53,88 @@ const DATASET = group({
   regionName: optionalText,
   region: optionalText,
   bands: Type.Optional(Type.Array(text)),
+  location: Type.Optional(
+    group({
+      nodes: Type.Optional(Type.Array(text, { minItems: 1 })),
+      racks: Type.Optional(Type.Array(text, { minItems: 1 })),
+      pool: optionalText,
+      pattern: optionalText,
+    }),
+  ),
+});
+
+const { locality, agingLimit, reserveAfter, avoid, stragglers } = DEFAULT_POLICY;
+
+/** So that no wait is longer than a timer can be. */
+const MOST_SECONDS = 1_000_000;
+const wait = (fallback: number) =>
+  Type.Number({ minimum: 0, maximum: MOST_SECONDS, default: fallback });
+const percent = (fallback: number) => Type.Number({ minimum: 0, maximum: 100, default: fallback });
+const optionalCount = Type.Optional(Type.Integer({ minimum: 1 }));
+
+const LIMITS = section({
+  runningTasks: optionalCount,
+  cpus: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+  queuedJobs: optionalCount,
+  productsPerRequest: optionalCount,
+});
+
+const MOST_LEVELS = 5;
+
+/** Groups of the share tree at a level of it, the first is 1. */
+const groupsAt = (level: number): TSchema => {
+  // Nothing fits in there, which says more than a key that is not known.
+  if (level > MOST_LEVELS) return Type.Array(Type.Unknown(), { maxItems: 0, default: [] });
+  const child = group({
+    name: text,
+    weight: Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000, default: 1 }),
+    minimumPercent: percent(0),
+    maximumPercent: Type.Number({ exclusiveMinimum: 0, maximum: 100, default: 100 }),
+    limits: LIMITS,
+    userLimits: LIMITS,
+    users: Type.Array(text, { default: [] }),
+    groups: groupsAt(level + 1),
+  });
+  return Type.Array(child, { default: [] });
+};
+
+/** How the cluster is shared: also what a simulation is given. `core/policy.ts` says what everything means. */
+export const SCHEDULING = section({
+  groups: Type.Unsafe<GroupPolicy[]>(groupsAt(1)),
+  userLimits: LIMITS,
+  nodes: Type.Array(group({ node: text, rack: optionalText, pool: optionalText }), {
+    default: [],
+    maxItems: 100_000,
+  }),
+  locality: section({
+    nodeWait: wait(locality.nodeWait),
+    rackWait: wait(locality.rackWait),
+    poolWait: wait(locality.poolWait),
+    patience: Type.Number({ minimum: 0, maximum: 1000, default: locality.patience }),
+  }),
+  agingLimit: Type.Number({ exclusiveMinimum: 0, maximum: MOST_SECONDS, default: agingLimit }),
+  reserveAfter: Type.Number({ minimum: 0, maximum: MOST_SECONDS, default: reserveAfter }),
+  avoid: section({
+    failures: count(avoid.failures),
+    jobs: count(avoid.jobs),
+    coolOff: wait(avoid.coolOff),
+    maxCoolOff: wait(avoid.maxCoolOff),
+  }),
+  stragglers: section({
+    enabled: Type.Boolean({ default: stragglers.isEnabled }),
+    factor: Type.Number({ exclusiveMinimum: 1, maximum: 1000, default: stragglers.factor }),
+    minimum: wait(stragglers.minimum),
+    peers: count(stragglers.peers),
+  }),
+});
+
+/** The core's words for what is written. */
+export const policyOf = ({
+  stragglers: { enabled, ...others },
+  ...rest
+}: Static<typeof SCHEDULING>): Policy => ({
+  ...rest,
+  stragglers: { ...others, isEnabled: enabled },
 });
 
 export const CONFIG_SCHEMA = Type.Object(
@@ -77,18 +161,23 @@ export const CONFIG_SCHEMA = Type.Object(
     jobs: section({
       maxAttempts: count(3),
       maxLosses: count(10),
-      failurePercent: Type.Number({ minimum: 0, maximum: 100, default: 0 }),
+      failurePercent: percent(0),
       retryDelay: seconds(1),
       maxRetryDelay: seconds(60),
       wallTimeLimit: count(86_400),
       silenceLimit: count(600),
       cpus: cpus(1),
       memoryMb: count(1024),
+      maxMemoryMb: optionalCount,
+      priority: Type.Integer({ minimum: 0, maximum: 200, default: 100 }),
       productsPerRequest: count(1_000_000),
+      keepFailed: Type.Number({ minimum: 0, maximum: 10_000, default: 7 }),
     }),
+    scheduling: SCHEDULING,
     engines: section({
       local: section({
         enabled: Type.Boolean({ default: true }),
+        keepRunning: Type.Boolean({ default: true }),
         cpus: cpus(availableParallelism()),
         memoryMb: count(Math.floor((0.8 * machineMemory) / MIB)),
         isolation: Type.Enum(['auto', 'none', 'bubblewrap'], { default: 'auto' }),

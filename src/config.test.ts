@@ -1,31 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { createConfigFile } from '../test/fixtures/config.ts';
 import { isTree } from './config-problems.ts';
 import { CONFIG_SCHEMA } from './config-schema.ts';
 import { describeConfig, loadConfig } from './config.ts';
-import type { ConfigSource } from './config.ts';
+import { createGroupPolicy, DEFAULT_POLICY, jobGroups } from './core/policy.ts';
 
-let directory: string;
-let file: string;
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'pushbroom-config-'));
-  file = join(directory, 'pushbroom.yaml');
-});
-afterAll(() => rmSync(directory, { recursive: true }));
-
-function load(yaml: string, overrides: ConfigSource['overrides'] = {}) {
-  writeFileSync(file, yaml);
-  return loadConfig({ file, overrides });
-}
-
-/** Lines of the error, without the file's directory. */
-const problems = (yaml: string, overrides?: ConfigSource['overrides']): Promise<string[]> =>
-  load(yaml, overrides).then(
-    () => [],
-    (error: Error) => error.message.replaceAll(`${directory}/`, '').split('\n'),
-  );
+const { directory, load, problems } = createConfigFile();
 
 const dataset = (...lines: string[]) =>
   [
@@ -43,7 +25,8 @@ test('without a file everything is as it is by default', async () => {
     internal: { host: '127.0.0.1', port: 8081 },
     datasets: [],
     bundles: [],
-    jobs: { maxAttempts: 3, maxLosses: 10, retryDelay: 1, cpus: 1, memoryMb: 1024 },
+    jobs: { maxAttempts: 3, maxLosses: 10, retryDelay: 1, cpus: 1, memoryMb: 1024, keepFailed: 7 },
+    scheduling: DEFAULT_POLICY,
     engines: { local: { enabled: true, isolation: 'auto' } },
   });
   expect(config.engines.local.cpus).toBeGreaterThanOrEqual(1);
@@ -111,6 +94,9 @@ test('keys without a value are as absent', async () => {
   const config = await load('jobs:\n  # maxAttempts: 5\npublic: { port: }\ndatasets:\n');
   expect([config.jobs.maxAttempts, config.public.port, config.datasets]).toEqual([3, 8080, []]);
   expect((await load('')).jobs.maxAttempts).toBe(3);
+  expect((await load('scheduling: { groups: [{ name: a, limits: }] }')).scheduling.groups).toEqual([
+    createGroupPolicy({ name: 'a' }),
+  ]);
 });
 
 describe('what is wrong stops the start with its line', () => {
@@ -170,6 +156,10 @@ describe('what is wrong stops the start with its line', () => {
     [
       'jobs: { retryDelay: 5, maxRetryDelay: 4 }',
       ['pushbroom.yaml: line 1, column 24: jobs.maxRetryDelay: is less than jobs.retryDelay'],
+    ],
+    [
+      'jobs: { memoryMb: 2000, maxMemoryMb: 1999 }',
+      ['pushbroom.yaml: line 1, column 25: jobs.maxMemoryMb: is less than jobs.memoryMb'],
     ],
     [
       'public: { port: 1 }\njobs: { maxAttempts: 0, cpus: 0 }',
@@ -267,10 +257,26 @@ describe('a dataset', () => {
       ['path: /a/b', 'region: POLYGON((0 0))'],
       'line 5, column 5: datasets[0].region: the region has a ring of 1 points',
     ],
+    [
+      ['path: /a/b', 'location: { pattern: /a/(?<host>.*) }'],
+      'line 5, column 17: datasets[0].location.pattern: the group host is none of (?<node>...)',
+    ],
+    [
+      ['path: /a/b', 'location: { nodes: [] }'],
+      'line 5, column 17: datasets[0].location.nodes: must NOT have fewer than 1 items',
+    ],
   ])('with %j is refused', async (lines, expected) => {
     const found = await problems(dataset(...lines));
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(expected);
+  });
+
+  test('says where its products lie, by a pattern that leads from the file', async () => {
+    const place = 'location: { pool: hall 2, pattern: "./(?<node>[^/]+)" }';
+    expect((await load(dataset('path: /a/b', place))).datasets[0]!.location).toEqual({
+      pool: 'hall 2',
+      pattern: `${directory}/(?<node>[^/]+)`,
+    });
   });
 
   test('cannot share name and type with another', async () => {
@@ -306,7 +312,7 @@ describe('docs/configuration.md', () => {
   );
 
   test('describes every key of the schema with its default, and no other', () => {
-    const keys = leaves(CONFIG_SCHEMA);
+    const keys = leaves(CONFIG_SCHEMA).filter(([key]) => !key.includes('.groups[].groups[]'));
     expect([...rows.keys()].toSorted()).toEqual(keys.map(([key]) => key).toSorted());
     for (const [key, fallback] of keys) {
       if (key === 'engines.local.cpus' || key === 'engines.local.memoryMb') continue;
@@ -314,11 +320,13 @@ describe('docs/configuration.md', () => {
     }
   });
 
-  test('has an example that loads', async () => {
-    const [, example = ''] = /```yaml\n(.*?)```/s.exec(page) ?? [];
-    const { datasets, jobs } = await load(example);
-    expect(datasets).toHaveLength(2);
-    expect(jobs.failurePercent).toBe(5);
+  test('has examples that load', async () => {
+    const examples = Array.from(page.matchAll(/```yaml\n(.*?)```/gs), ([, yaml = '']) => yaml);
+    const [first = '', second = '', third = ''] = examples;
+    const [example, centre, archive] = [await load(first), await load(second), await load(third)];
+    expect(example).toMatchObject({ datasets: [{}, {}], jobs: { failurePercent: 5 } });
+    expect(jobGroups(centre.scheduling)).toContain('project/tep');
+    expect(archive.datasets[1]!.location).toHaveProperty('pattern');
   });
 });
 
@@ -338,7 +346,7 @@ function leaves(schema: object, key = ''): [key: string, fallback: string][] {
   const inside = Object.entries(properties ?? {}).flatMap(([name, child]) =>
     leaves(child, key === '' ? name : `${key}.${name}`).map(([path, text]): [string, string] => [
       path,
-      text === '' && key.endsWith('[]') && required?.includes(name) ? 'required' : text,
+      text === '' && path === `${key}.${name}` && required?.includes(name) ? 'required' : text,
     ]),
   );
   if (properties) return inside;

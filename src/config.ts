@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import {
   contradictions,
@@ -10,7 +11,9 @@ import {
   valueAt,
 } from './config-problems.ts';
 import type { Problem } from './config-problems.ts';
+import { policyOf } from './config-schema.ts';
 import type { DatasetSettings, Settings } from './config-schema.ts';
+import type { Policy } from './core/policy.ts';
 import { parseRegion } from './core/region.ts';
 import { messageOf, PushbroomError } from './errors.ts';
 import type { Dataset } from './products/dataset.ts';
@@ -19,8 +22,9 @@ import { parseYaml } from './yaml.ts';
 import type { YamlDocument } from './yaml.ts';
 
 /** All settings with their defaults; paths are absolute. */
-export interface Config extends Omit<Settings, 'datasets'> {
+export interface Config extends Omit<Settings, 'datasets' | 'scheduling'> {
   readonly datasets: readonly Dataset[];
+  readonly scheduling: Policy;
 }
 
 type Partially<T> = T extends readonly unknown[]
@@ -43,7 +47,7 @@ export interface ConfigSource {
  * @throws INVALID_PARAMETER with a line for each thing that is wrong: file, line, column, key and reason
  */
 export async function loadConfig({ file, overrides = {} }: ConfigSource): Promise<Config> {
-  const source = file === undefined ? undefined : await readSource(file);
+  const source = file === undefined ? undefined : await readYaml(file);
   const settings = merge(prune(source?.content ?? {}), prune(overrides));
   const refusal = (problems: readonly Problem[]) => {
     const lines = problems.map(({ path, reason }) => {
@@ -57,7 +61,34 @@ export async function loadConfig({ file, overrides = {} }: ConfigSource): Promis
   if (!isSettings(settings)) throw refusal(schemaProblems(settings));
   const problems = contradictions(settings);
   if (problems.length > 0) throw refusal(problems);
-  return resolvePaths(settings, overrides, file === undefined ? '.' : dirname(file));
+  return configOf(settings, overrides, file === undefined ? '.' : dirname(file));
+}
+
+export interface Reload {
+  readonly policy: Policy;
+  /** Keys outside of `scheduling` that have changed too, such as `jobs.maxAttempts`; they wait for a restart. */
+  readonly unapplied: readonly string[];
+}
+
+/**
+ * Reads the configuration again for what can change while the service runs: the scheduling.
+ *
+ * @param running what the service was started with
+ * @throws INVALID_PARAMETER as `loadConfig`; the policy that is there should stay
+ */
+export async function reloadPolicy(source: ConfigSource, running: Config): Promise<Reload> {
+  const { scheduling: policy, ...others } = await loadConfig(source);
+  const { scheduling: _, ...before } = running;
+  return { policy, unapplied: differences(before, others).toSorted() };
+}
+
+/** Keys whose values differ; lists are compared as a whole. */
+function differences(before: unknown, after: unknown, path: readonly string[] = []): string[] {
+  if (!isTree(before) || !isTree(after)) {
+    return isDeepStrictEqual(before, after) ? [] : [keyText(path)];
+  }
+  const keys = Object.keys({ ...before, ...after });
+  return keys.flatMap((key) => differences(before[key], after[key], [...path, key]));
 }
 
 const SECRET = /password|secret|token|credential/i;
@@ -68,7 +99,8 @@ export const describeConfig = (config: object): string =>
     typeof key === 'string' && SECRET.test(key) ? '(hidden)' : value,
   );
 
-async function readSource(file: string): Promise<YamlDocument> {
+/** @throws INVALID_PARAMETER with file, line and reason */
+export async function readYaml(file: string): Promise<YamlDocument> {
   try {
     return parseYaml(await readFile(file, 'utf8'));
   } catch (cause) {
@@ -76,11 +108,7 @@ async function readSource(file: string): Promise<YamlDocument> {
   }
 }
 
-function resolvePaths(
-  settings: Settings,
-  overrides: Partially<Settings>,
-  directory: string,
-): Config {
+function configOf(settings: Settings, overrides: Partially<Settings>, directory: string): Config {
   const { log, datasets } = settings;
   const logFile = overrides.log?.file ?? (log.file && resolve(directory, log.file));
   return {
@@ -88,21 +116,29 @@ function resolvePaths(
     dataDir: resolve(overrides.dataDir ?? resolve(directory, settings.dataDir)),
     bundles: settings.bundles.map((path) => resolve(directory, path)),
     datasets: datasets.map((dataset) => datasetOf(dataset, directory)),
+    scheduling: policyOf(settings.scheduling),
     log: { ...log, ...(logFile && { file: resolve(logFile) }) },
   };
 }
 
-const datasetOf = ({ path, region, ...rest }: DatasetSettings, directory: string): Dataset => ({
-  ...rest,
-  patterns: [path]
-    .flat()
-    .flatMap(splitPatterns)
-    .map((pattern) => resolvePattern(pattern, directory)),
-  ...(region !== undefined && { regionWkt: parseRegion(region).wkt }),
-});
+function datasetOf(
+  { path, region, location, ...rest }: DatasetSettings,
+  directory: string,
+): Dataset {
+  const absolute = (pattern: string) => resolvePattern(pattern, directory);
+  return {
+    ...rest,
+    patterns: [path].flat().flatMap(splitPatterns).map(absolute),
+    ...(region !== undefined && { regionWkt: parseRegion(region).wkt }),
+    ...(location && {
+      location: { ...location, ...(location.pattern && { pattern: absolute(location.pattern) }) },
+    }),
+  };
+}
 
 /** Leaves out keys without a value, as `jobs:` is when all its lines are commented out. */
-function prune(value: unknown): unknown {
+export function prune(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(prune);
   if (!isTree(value)) return value;
   const present = Object.entries(value).filter(
     ([, child]) => child !== undefined && child !== null,

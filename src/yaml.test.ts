@@ -39,3 +39,13 @@ test('an empty document has no content', () => {
   expect(parseYaml('').content).toBeNull();
   expect(parseYaml('').placeOf(['a'])).toBe('line 1, column 1');
 });
+
+test('what contains itself is refused, what is only used twice is not', () => {
+  expect(() => parseYaml('a: 1\nb: &b\n  - c: *b\n')).toThrow(
+    'line 3, column 8: *b is inside of what it stands for',
+  );
+  expect(parseYaml('a: &a { x: 1 }\nb: { y: *a }').content).toEqual({
+    a: { x: 1 },
+    b: { y: { x: 1 } },
+  });
+});

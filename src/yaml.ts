@@ -1,4 +1,4 @@
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 
 /** A YAML document that still knows where everything stood. */
 export interface YamlDocument {
@@ -17,6 +17,15 @@ export function parseYaml(text: string): YamlDocument {
   };
   const [error] = document.errors;
   if (error) throw new Error(`${place(error.pos[0])}: ${error.message}`);
+  visit(document, {
+    Alias(_, alias, ancestors) {
+      const whole = alias.resolve(document);
+      if (!whole || !ancestors.includes(whole)) return;
+      throw new Error(
+        `${place(alias.range![0])}: *${alias.source} is inside of what it stands for`,
+      );
+    },
+  });
   return {
     content: document.toJS(),
     placeOf(path) {

@@ -1,110 +1,8 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { jobId } from '../core/ids.ts';
+import { execute, outcome, POLICY, refusal } from '../../test/fixtures/requests.ts';
+import { DEFAULT_POLICY, jobGroups } from '../core/policy.ts';
 import { PushbroomError } from '../errors.ts';
-import { type BundleRecord, readBundleRecord } from '../processes/bundle.ts';
-import type { Dataset } from '../products/dataset.ts';
-import { type JobDefaults, resolve } from './resolve.ts';
-
-const job = (name: string, value: string) =>
-  `<jobParameter><name>${name}</name><value><![CDATA[${value}]]></value></jobParameter>`;
-const OFFER = 'calvalus.wps.spatioTemporalAggregation';
-
-const DESCRIPTOR = `<bundleDescriptor><bundleName>timescan</bundleName><bundleVersion>1.0</bundleVersion>
-  <processorDescriptors>
-    <processorDescriptor><executableName>Indices</executableName><processorName>Spectral indices</processorName>
-      <inputProductTypes>S2,S3</inputProductTypes><outputFormats>GeoTIFF,NetCDF4</outputFormats>
-      <parameterDescriptors>
-        <parameterDescriptor><name>threshold</name><type>float</type><defaultValue>0.2</defaultValue><valueRange>[0,1]</valueRange></parameterDescriptor>
-        <parameterDescriptor><name>mode</name><type>string</type><valueSet>fast,slow</valueSet></parameterDescriptor>
-        <parameterDescriptor><name>looks</name><type>int</type></parameterDescriptor>
-        <parameterDescriptor><name>verbose</name><type>boolean</type></parameterDescriptor>
-      </parameterDescriptors>
-      <jobConfig>${job(
-        OFFER,
-        '<p><aggregate>true</aggregate><temporalRules>TimeScan</temporalRules><spatialResolution>20</spatialResolution><variables>ndvi,ndbi</variables></p>',
-      )}${job('calvalus.hadoop.mapreduce.map.maxattempts', '3')}${job('calvalus.hadoop.mapreduce.map.memory.mb', '2000')}</jobConfig>
-    </processorDescriptor>
-    <processorDescriptor><executableName>Subset</executableName><inputProductTypes>*</inputProductTypes></processorDescriptor>
-    <processorDescriptor><executableName>Implicit</executableName><formatting>IMPLICIT</formatting><defaultParameters>a=1</defaultParameters></processorDescriptor>
-  </processorDescriptors>
-  <aggregatorDescriptors>
-    <aggregatorDescriptor><aggregator>TimeScan</aggregator></aggregatorDescriptor>
-    <aggregatorDescriptor><aggregator>AVG</aggregator></aggregatorDescriptor>
-  </aggregatorDescriptors></bundleDescriptor>`;
-
-const RECORD: BundleRecord = {
-  hash: 'a'.repeat(64),
-  size: 1,
-  deployedAt: 0,
-  deployedBy: 'anna',
-  files: ['Indices', 'Subset', 'Implicit', 'TimeScan', 'AVG']
-    .map((name) => `${name}-process`)
-    .concat('TimeScan-format', 'Subset-format', 'Implicit-format'),
-  descriptor: { file: 'bundle-descriptor.xml', text: DESCRIPTOR },
-};
-const bundle = readBundleRecord(RECORD, '/bundles/timescan~1.0.zip');
-
-const DATASETS: readonly Dataset[] = [
-  {
-    name: 'scenes',
-    productType: 'S2',
-    patterns: ['/x'],
-    minDate: '2015-08-01',
-    maxDate: '2021-01-01',
-    regionName: 'romania',
-    regionWkt: 'POLYGON((22 45,23 45,23 46,22 46,22 45))',
-  },
-  { name: 'timeless', productType: 'S3', patterns: ['/y'] },
-  { name: 'radar', productType: 'S1', patterns: ['/z'] },
-];
-
-const DEFAULTS: JobDefaults = {
-  maxAttempts: 4,
-  maxLosses: 10,
-  failurePercent: 0,
-  retryDelay: 5,
-  maxRetryDelay: 300,
-  wallTimeLimit: 3600,
-  silenceLimit: 600,
-  cpus: 1,
-  memoryMb: 1000,
-};
-
-function execute(
-  inputs: Readonly<Record<string, string>>,
-  executable = 'Indices',
-  reference?: string,
-) {
-  const processor = bundle.processors.find((candidate) => candidate.executableName === executable)!;
-  return resolve({
-    request: {
-      process: `timescan~1.0~${executable}`,
-      inputs: { inputDataSetName: 'scenes', ...inputs },
-      caller: { user: 'anna', ...(reference !== undefined && { reference }) },
-    },
-    entry: { bundle, processor },
-    datasets: DATASETS,
-    defaults: DEFAULTS,
-    id: (workflow) => jobId('20260102030405', workflow, 'ab'),
-    acceptedAt: 5,
-  });
-}
-
-function outcome<T>(run: () => T): T | PushbroomError {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof PushbroomError) return error;
-    throw error;
-  }
-}
-
-function refusal(inputs: Readonly<Record<string, string>>, executable?: string) {
-  const found = outcome(() => execute(inputs, executable));
-  if (!(found instanceof PushbroomError)) throw new Error('it was accepted');
-  return { code: found.code, locator: found.locator, message: found.message };
-}
 
 const refused = (code: string, locator: string, message: string) => ({
   code,
@@ -115,11 +13,13 @@ const STAP = 'spatioTemporalAggregationParameters';
 
 test('a request that names a dataset and nothing else gets everything from bundle, dataset and defaults', () => {
   const range = { from: '2015-08-01', to: '2021-01-01' };
-  expect(execute({}, 'Indices', 'ref-1')).toEqual({
+  expect(execute({}, 'Indices', { reference: 'ref-1' })).toEqual({
     id: '20260102030405_L3_ab',
     process: 'timescan~1.0~Indices',
     title: 'Level-3 Indices 2015-08-01 to 2021-01-01 (romania)',
     user: 'anna',
+    group: 'default',
+    priority: 100,
     acceptedAt: 5,
     processor: {
       bundle: 'timescan',
@@ -139,7 +39,14 @@ test('a request that names a dataset and nothing else gets everything from bundl
       },
       format: { resources: { cpus: 1, memoryMb: 2000 }, wallTimeLimit: 3600, silenceLimit: 600 },
     },
-    retry: { maxAttempts: 3, maxLosses: 10, delay: 5, maxDelay: 300, failurePercent: 0 },
+    retry: {
+      maxAttempts: 3,
+      maxLosses: 10,
+      delay: 5,
+      maxDelay: 300,
+      maxMemoryMb: 8000,
+      failurePercent: 0,
+    },
     products: { dataset: 'scenes', productType: 'S2', range, regionName: 'romania' },
     periods: [range],
     parameters: {
@@ -353,6 +260,66 @@ test('the request wins over the bundle, the bundle over the defaults', () => {
   expect(workflow.aggregate).toMatchObject({ partitions: 32, resources: { memoryMb: 6656 } });
 });
 
+const QUEUE = 'calvalus.hadoop.mapreduce.job.queuename';
+
+test.each([
+  ['anna', {}, 'default'],
+  ['bert', {}, 'project/tep'],
+  ['bert', { [QUEUE]: 'default' }, 'default'],
+  ['bert', { [QUEUE]: 'project/default' }, 'project/default'],
+  ['anna', { [QUEUE]: ' test ' }, 'devel/test'],
+  ['anna', { [QUEUE]: 'devel/other' }, 'devel/other'],
+])('a job of %s with %j runs in %s', (user, inputs, group) => {
+  expect(execute(inputs, 'Indices', { user }).group).toBe(group);
+});
+
+test.each([
+  [
+    'high',
+    "there is no group 'high' for jobs; there are default, project/tep, project/default, project/other, devel/test, devel/other",
+  ],
+  ['project', "there is no group 'project' for jobs"],
+  ['ect/tep', "there is no group 'ect/tep' for jobs"],
+  ['other', "'other' could be any of project/other, devel/other"],
+])('the queue %s is refused', (name, message) => {
+  expect(refusal({ [QUEUE]: name })).toEqual(refused('INVALID_PARAMETER', QUEUE, message));
+});
+
+test('where there are no groups, the name of a queue means nothing', () => {
+  const asked = { policy: DEFAULT_POLICY };
+  expect(execute({ [QUEUE]: 'high' }, 'Indices', asked).group).toBe('default');
+});
+
+test.each([
+  ['mapreduce.job.priority', 'VERY_LOW', 0],
+  ['mapreduce.job.priority', 'LOW', 50],
+  ['calvalus.hadoop.mapreduce.job.priority', 'NORMAL', 100],
+  ['calvalus.hadoop.mapreduce.job.priority', 'HIGH', 150],
+  ['mapreduce.job.priority', 'VERY_HIGH', 200],
+  ['mapreduce.job.priority', '17', 17],
+])('%s %s is the priority %d', (name, value, priority) => {
+  expect(execute({ [name]: value }).priority).toBe(priority);
+});
+
+test.each(['URGENT', '201', '-1', 'high', 'constructor'])('the priority %s is refused', (value) => {
+  expect(refusal({ 'mapreduce.job.priority': value })).toEqual(
+    refused(
+      'INVALID_PARAMETER',
+      'mapreduce.job.priority',
+      `'${value}' is not an integer from 0 to 200 and not one of VERY_LOW, LOW, NORMAL, HIGH, VERY_HIGH`,
+    ),
+  );
+});
+
+test('retries may use what the service allows, but never less than the first attempt', () => {
+  const memory = { 'calvalus.hadoop.mapreduce.reduce.memory.mb': '6656' };
+  expect(execute(memory).retry.maxMemoryMb).toBe(4 * 6656);
+  const limited = (maxMemoryMb: number) =>
+    execute(memory, 'Indices', { defaults: { maxMemoryMb } }).retry.maxMemoryMb;
+  expect(limited(10_000)).toBe(10_000);
+  expect(limited(3000)).toBe(6656);
+});
+
 test.each([
   [{ productionName: 'GUF subset / 2012' }, 'GUF_subset_2012'],
   [{ productionName: '../../x' }, '_.._x'],
@@ -394,6 +361,8 @@ test('whatever is asked for, it is a job with parameters of one line each or a c
     'outputFormat',
     'calvalus.l3.reducers',
     'calvalus.output.prefix',
+    QUEUE,
+    'mapreduce.job.priority',
   );
   const values = fc.oneof(
     fc.string({ unit: 'binary' }),
@@ -409,13 +378,16 @@ test('whatever is asked for, it is a job with parameters of one line each or a c
       '<p/>',
       '0.5',
       'fast',
+      'tep',
+      'test',
     ),
   );
   const sound = fc.property(fc.dictionary(names, values, { maxKeys: 4 }), (inputs) => {
     const found = outcome(() => execute(inputs));
     if (found instanceof PushbroomError) return true;
     const oneLine = Object.values(found.parameters).every((value) => !/[\n\r]/.test(value));
-    return oneLine && found.periods.length > 0;
+    const isLeaf = jobGroups(POLICY).includes(found.group);
+    return oneLine && isLeaf && found.periods.length > 0;
   });
   expect(fc.check(sound, { numRuns: 500 })).toMatchObject({ failed: false });
 });

@@ -1,5 +1,7 @@
 import type { Job, JobId, Millis, Period, RetryPolicy, StepPlan, Workflow } from '../core/model.ts';
 import { daysBetween, periods } from '../core/periods.ts';
+import { groupOf, jobGroups } from '../core/policy.ts';
+import type { Policy } from '../core/policy.ts';
 import { intersects, parseRegion, type Region } from '../core/region.ts';
 import { messageOf, PushbroomError } from '../errors.ts';
 import type { DeployedAggregator, RegistryEntry } from '../processes/bundle.ts';
@@ -8,7 +10,7 @@ import { RESERVED_PARAMETERS } from '../processes/descriptor.ts';
 import { describe, reads } from '../processes/describe.ts';
 import { invalid, readInputs } from '../processes/inputs.ts';
 import { parseParameters } from '../processes/parameters.ts';
-import type { Settings } from '../processes/settings.ts';
+import { QUEUE, type Settings } from '../processes/settings.ts';
 import type { Dataset } from '../products/dataset.ts';
 import type { ExecuteRequest, Process } from './jobs.ts';
 
@@ -25,6 +27,9 @@ export interface JobDefaults {
   readonly silenceLimit: number;
   readonly cpus: number;
   readonly memoryMb: number;
+  /** What retries of a task that needs more memory may grow to; four times what it has at first where it is absent. */
+  readonly maxMemoryMb?: number;
+  readonly priority: number;
 }
 
 export interface Resolution {
@@ -33,6 +38,8 @@ export interface Resolution {
   readonly entry: RegistryEntry;
   readonly datasets: readonly Dataset[];
   readonly defaults: JobDefaults;
+  /** As it is now: names the groups that there are. */
+  readonly policy: Policy;
   /** The id names the workflow (specification B.7.2), which is decided here. */
   readonly id: (workflow: Workflow['type']) => JobId;
   readonly acceptedAt: Millis;
@@ -41,6 +48,9 @@ export interface Resolution {
 /** A hundred years and some days: no archive is older, and a typing error is not worth the work. */
 const MAX_DAYS = 36_600;
 const PARTITIONS = 8;
+const MEMORY_GROWTH = 4;
+/** Groups that are named to who asks for another one. */
+const SHOWN_GROUPS = 20;
 
 type Values = ReadonlyMap<string, string>;
 
@@ -56,7 +66,7 @@ type Values = ReadonlyMap<string, string>;
  * @throws MISSING_PARAMETER, INVALID_PARAMETER (locator: the input), NO_SUCH_DATASET
  */
 export function resolve(resolution: Resolution): Job {
-  const { request, entry, datasets, defaults } = resolution;
+  const { request, entry, datasets, defaults, policy } = resolution;
   const { bundle, processor } = entry;
   const process = describe(bundle, processor, datasets);
   const given = readInputs(process, request.inputs);
@@ -77,6 +87,8 @@ export function resolve(resolution: Resolution): Job {
       values.get('productionName') ??
       generateTitle(workflow, processor.executableName, range, dataset),
     user: request.caller.user,
+    group: readGroup(settings.group, policy, request.caller.user),
+    priority: settings.priority ?? defaults.priority,
     acceptedAt: resolution.acceptedAt,
     processor: {
       bundle: bundle.name,
@@ -85,7 +97,7 @@ export function resolve(resolution: Resolution): Job {
       bundleHash: bundle.hash,
     },
     workflow,
-    retry: readRetry(settings, defaults),
+    retry: readRetry(settings, defaults, workflow),
     products: {
       dataset: dataset.name,
       productType: dataset.productType,
@@ -266,13 +278,42 @@ function findAggregator(
   return offered.find((aggregator) => aggregator.name === names[0])!;
 }
 
-const readRetry = (settings: Settings, defaults: JobDefaults): RetryPolicy => ({
-  maxAttempts: settings.maxAttempts ?? defaults.maxAttempts,
-  maxLosses: defaults.maxLosses,
-  delay: defaults.retryDelay,
-  maxDelay: defaults.maxRetryDelay,
-  failurePercent: settings.failurePercent ?? defaults.failurePercent,
-});
+function readRetry(
+  settings: Settings,
+  defaults: JobDefaults,
+  { process, aggregate }: Workflow,
+): RetryPolicy {
+  const memoryMb = Math.max(process.resources.memoryMb, aggregate?.resources.memoryMb ?? 0);
+  return {
+    maxAttempts: settings.maxAttempts ?? defaults.maxAttempts,
+    maxLosses: defaults.maxLosses,
+    delay: defaults.retryDelay,
+    maxDelay: defaults.maxRetryDelay,
+    maxMemoryMb: Math.max(memoryMb, defaults.maxMemoryMb ?? MEMORY_GROWTH * memoryMb),
+    failurePercent: settings.failurePercent ?? defaults.failurePercent,
+  };
+}
+
+/**
+ * Requests and bundles of Calvalus name a queue by the last part of its path alone (specification C.8). They name it also
+ * to services that have no groups, where it means nothing.
+ */
+function readGroup(named: string | undefined, policy: Policy, user: string): string {
+  if (named === undefined || policy.groups.length === 0) return groupOf(policy, user);
+  const groups = jobGroups(policy);
+  if (groups.includes(named)) return named;
+  const alike = groups.filter((path) => path.endsWith(`/${named}`));
+  if (alike.length === 1) return alike[0]!;
+  const known = alike.length > 0 ? alike : groups;
+  const shown =
+    known.slice(0, SHOWN_GROUPS).join(', ') + (known.length > SHOWN_GROUPS ? ', ...' : '');
+  throw invalid(
+    QUEUE,
+    alike.length > 0
+      ? `'${named}' could be any of ${shown}`
+      : `there is no group '${named}' for jobs; there are ${shown}`,
+  );
+}
 
 function readParameters(process: Process, values: Values): Readonly<Record<string, string>> {
   const free = process.inputs.find((input) => input.id === 'processorParameters');

@@ -2,7 +2,7 @@ import { isDay } from '../core/periods.ts';
 import { PushbroomError } from '../errors.ts';
 import type { Process, ProcessInput } from '../jobs/jobs.ts';
 import { isOneLine } from './parameters.ts';
-import { readSettings, type Settings } from './settings.ts';
+import { PRIORITY, readSettings, type Settings } from './settings.ts';
 
 /** Other spellings that the documents of Urban TEP use for the same inputs (specification B.5). */
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -32,8 +32,9 @@ export interface GivenInputs {
 /**
  * Checks the inputs of an Execute against the description of its process (specification B.6.1).
  *
- * Accepted besides: `calvalus.*`, of which some are settings and all others are ignored; `productionType`, which
- * follows from the other inputs; and the portal's `_T2...`, which are not even recorded, since they carry a key.
+ * Accepted besides: `calvalus.*`, of which some are settings and all others are ignored; `mapreduce.job.priority`;
+ * `productionType`, which follows from the other inputs; and the portal's `_T2...`, which are not even recorded, since
+ * they carry a key.
  *
  * @throws INVALID_PARAMETER, MISSING_PARAMETER (locator: the input as the request spells it)
  */
@@ -49,7 +50,7 @@ export function readInputs(
     if (name.startsWith('_T2')) continue;
     record.push([name, raw]);
     const value = raw.trim();
-    if (name.startsWith('calvalus.')) {
+    if (name.startsWith('calvalus.') || name === PRIORITY) {
       if (value !== '') calvalus.push([name, value]);
       continue;
     }

@@ -1,3 +1,5 @@
+import { messageOf } from '../errors.ts';
+
 /** What a bundle's `jobConfig` and a request may say about how a job's tasks run (specification C.8). */
 export interface Settings {
   readonly maxAttempts?: number;
@@ -11,10 +13,14 @@ export interface Settings {
   readonly partitions?: number;
   /** Begins the names of an aggregation's results. */
   readonly outputPrefix?: string;
+  /** Path of a group of the share tree, or the last part of it. */
+  readonly group?: string;
+  /** Within the group; higher goes first. */
+  readonly priority?: number;
 }
 
 interface Bounds {
-  readonly key: Exclude<keyof Settings, 'outputPrefix'>;
+  readonly key: Exclude<keyof Settings, 'outputPrefix' | 'group'>;
   readonly min: number;
   readonly max: number;
   /** Ours is the given number divided by this. */
@@ -23,6 +29,13 @@ interface Bounds {
 
 export const MEMORY_BOUNDS: Bounds = { key: 'memoryMb', min: 16, max: 1024 * 1024 };
 export const WALL_TIME_BOUNDS: Bounds = { key: 'wallTimeLimit', min: 1, max: 30 * 86_400 };
+
+export const QUEUE = 'calvalus.hadoop.mapreduce.job.queuename';
+/** The only parameter of a request that Calvalus lets go without its own prefix. */
+export const PRIORITY = 'mapreduce.job.priority';
+const PRIORITY_NAMES: readonly string[] = [PRIORITY, `calvalus.hadoop.${PRIORITY}`];
+const PRIORITY_BOUNDS: Bounds = { key: 'priority', min: 0, max: 200 };
+const PRIORITIES = { VERY_LOW: 0, LOW: 50, NORMAL: 100, HIGH: 150, VERY_HIGH: 200 } as const;
 
 const OUTPUT_PREFIX = 'calvalus.output.prefix';
 const PREFIX_PATTERN = /^(?!\.)[\p{L}\p{N}._+-]{1,200}$/u;
@@ -51,6 +64,24 @@ export function readBounded(text: string, { min, max, divisor = 1 }: Bounds): nu
   return Math.ceil(value / divisor);
 }
 
+function readPrefix(text: string): string {
+  if (PREFIX_PATTERN.test(text)) return text;
+  throw new Error(
+    `'${text}' is not the beginning of a file name: letters, digits and . _ + - only`,
+  );
+}
+
+function readPriority(text: string): number {
+  const word = Object.entries(PRIORITIES).find(([name]) => name === text.trim());
+  if (word) return word[1];
+  try {
+    return readBounded(text, PRIORITY_BOUNDS);
+  } catch (cause) {
+    const words = Object.keys(PRIORITIES).join(', ');
+    throw new Error(`${messageOf(cause)} and not one of ${words}`, { cause });
+  }
+}
+
 /**
  * Picks the settings out of Calvalus's parameters; all other names are left alone.
  *
@@ -62,21 +93,14 @@ export function readSettings(
 ): Settings {
   const settings: { -readonly [K in keyof Settings]: Settings[K] } = {};
   for (const [name, value] of parameters) {
-    const bounds = NUMBERS.get(name);
-    if (bounds) {
-      try {
-        settings[bounds.key] = readBounded(value, bounds);
-      } catch (error) {
-        fail(name, (error as Error).message);
-      }
-    } else if (name === OUTPUT_PREFIX) {
-      if (!PREFIX_PATTERN.test(value)) {
-        fail(
-          name,
-          `'${value}' is not the beginning of a file name: letters, digits and . _ + - only`,
-        );
-      }
-      settings.outputPrefix = value;
+    try {
+      const bounds = NUMBERS.get(name);
+      if (bounds) settings[bounds.key] = readBounded(value, bounds);
+      else if (PRIORITY_NAMES.includes(name)) settings.priority = readPriority(value);
+      else if (name === QUEUE) settings.group = value.trim();
+      else if (name === OUTPUT_PREFIX) settings.outputPrefix = readPrefix(value);
+    } catch (error) {
+      fail(name, messageOf(error));
     }
   }
   return settings;

@@ -1,4 +1,4 @@
-import type { Day } from '../core/model.ts';
+import type { Day, Location } from '../core/model.ts';
 
 /** A named collection of products, as the configuration declares it (specification B.8.3). */
 export interface Dataset {
@@ -15,4 +15,14 @@ export interface Dataset {
   /** Footprint of the whole dataset in EPSG:4326, longitude first. */
   readonly regionWkt?: string;
   readonly bands?: readonly string[];
+  readonly location?: DatasetLocation;
+}
+
+/** Where all products of a dataset lie, or how the path of each of them tells it. */
+export interface DatasetLocation extends Location {
+  /**
+   * Absolute path pattern of how the products' paths begin. What its groups `node`, `rack` and `pool` match goes before
+   * what is said for all.
+   */
+  readonly pattern?: string;
 }

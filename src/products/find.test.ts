@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Period, Product } from '../core/model.ts';
 import { days, periods } from '../core/periods.ts';
@@ -145,14 +146,81 @@ test('a product that several patterns or days match is given once, for the day t
   const root = files('twice', '20160101_20160102.tif', '20160102_20160103.tif');
   const range = { from: '2016-01-01', to: '2016-01-03' };
   const products = await found({
-    patterns: [`${root}/.*\${yyyy}\${MM}\${dd}.*`, `${root}/.*tif`],
+    patterns: [`${root}/.*\${yyyy}\${MM}\${dd}.*`, `${root}/.*\${yyyy}\${MM}02.*`],
     range,
     periods: periods(range, '1'),
   });
   expect(products).toEqual([
     { path: `${root}/20160101_20160102.tif`, firstPeriod: 0, lastPeriod: 0 },
-    { path: `${root}/20160102_20160103.tif`, firstPeriod: 1, lastPeriod: 1 },
+    { path: `${root}/20160102_20160103.tif`, firstPeriod: 0, lastPeriod: 2 },
   ]);
+});
+
+test('products come in the order of their first periods, whatever pattern finds them', async () => {
+  const names = ['2016/01/01', '2016/01/02', '2016/01/03'].flatMap((day) => [
+    `early/${day}/a`,
+    `late/${day}/b`,
+  ]);
+  const root = files('order', ...names, 'late/2016/01/03/c', 'any');
+  const range = { from: '2016-01-01', to: '2016-01-03' };
+  const products = await found({
+    patterns: [
+      `${root}/late/\${yyyy}/\${MM}/\${dd}/.*`,
+      `${root}/any`,
+      `${root}/early/\${yyyy}/\${MM}/\${dd}/.*`,
+    ],
+    range,
+    periods: periods(range, '1'),
+  });
+  expect(
+    products.map(({ path, firstPeriod }) => `${firstPeriod} ${path.slice(root.length + 1)}`),
+  ).toEqual([
+    '0 late/2016/01/01/b',
+    '0 any',
+    '0 early/2016/01/01/a',
+    '1 late/2016/01/02/b',
+    '1 early/2016/01/02/a',
+    '2 late/2016/01/03/b',
+    '2 late/2016/01/03/c',
+    '2 early/2016/01/03/a',
+  ]);
+});
+
+test('each product is given once, whatever patterns find it, in the order of periods', async () => {
+  const root = files(
+    'all',
+    ...[...days({ from: '2016-01-30', to: '2016-02-02' })].flatMap((day) => {
+      const [year, month, dayOfMonth] = day.split('-');
+      return ['a', 'b'].map((name) => `${year}/${month}/${dayOfMonth}/${name}${year}${month}`);
+    }),
+  );
+  const range = { from: '2016-01-30', to: '2016-02-02' };
+  const names = fc.constantFrom('.*', 'a.*', '.*${yyyy}${MM}', 'b${yyyy}.*');
+  const directories = fc.constantFrom(
+    '${yyyy}/${MM}/${dd}',
+    '${yyyy}/${MM}/.*',
+    '2016/${MM}/${dd}',
+    '.*/.*/.*',
+    '.*/02/.*',
+  );
+  const pattern = fc
+    .tuple(directories, names)
+    .map(([directory, name]) => `${root}/${directory}/${name}`);
+  await fc.assert(
+    fc.asyncProperty(fc.array(pattern, { minLength: 1, maxLength: 4 }), async (patterns) => {
+      const each = await Promise.all(
+        patterns.map((one) => found({ patterns: [one], range, periods: periods(range, '1') })),
+      );
+      const together = await found({ patterns, range, periods: periods(range, '1') });
+      const paths = together.map(({ path }) => path);
+      expect(paths.toSorted()).toEqual(
+        [...new Set(each.flat().map(({ path }) => path))].toSorted(),
+      );
+      const starts = together.map(({ firstPeriod }) => firstPeriod);
+      expect(starts).toEqual(starts.toSorted((a, b) => a - b));
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test('a product that two patterns match is given once', async () => {
@@ -276,9 +344,12 @@ test('an archive that is not there is an error that names it, not an empty resul
 
 test('too many products are an error after as many as were allowed', async () => {
   const root = files('limit', 'a', 'b', 'c');
-  expect(await pathsIn(root, { patterns: [`${root}/.*`], limit: 3 })).toHaveLength(3);
-  const error = await failure({ patterns: [`${root}/.*`], limit: 2 });
-  expect(error.message).toContain('dataset "scenes" has more than 2 products');
+  const limit = (products: number) => ({ products, whose: "user 'anna'" });
+  expect(await pathsIn(root, { patterns: [`${root}/.*`], limit: limit(3) })).toHaveLength(3);
+  const error = await failure({ patterns: [`${root}/.*`], limit: limit(2) });
+  expect(error.message).toContain(
+    `dataset "scenes" has more than 2 products for the request, the limit of user 'anna'`,
+  );
 });
 
 test('too many days are an error before anything is searched', async () => {
@@ -304,6 +375,25 @@ test('products come in batches', async () => {
     find({ patterns: [`${root}/[abc]`, `${root}/x/.*`], batch: 2 }),
   );
   expect(batches.map((batch) => batch.length)).toEqual([2, 2, 1]);
+});
+
+test('batches begin small, so that work can begin, and grow', async () => {
+  const root = files('growing', ...Array.from({ length: 500 }, (_, index) => String(index)));
+  const batches = await Array.fromAsync(find({ patterns: [`${root}/.*`], batch: 100 }));
+  expect(batches.map((batch) => batch.length)).toEqual([32, 64, 100, 100, 100, 100, 4]);
+});
+
+test('products say where they lie, in objects that they share', async () => {
+  const root = files('nodes', 'n1/a', 'n1/b', 'n2/a', 'x/a');
+  const location = { pool: 'hall 2', pattern: `${root}/(?<node>n[^/]+)/.*` };
+  const products = await found({ patterns: [`${root}/.*/.*`], dataset: { location } });
+  expect(products.map(({ path, location: its }) => [path.slice(root.length + 1), its])).toEqual([
+    ['n1/a', { pool: 'hall 2', nodes: ['n1'] }],
+    ['n1/b', { pool: 'hall 2', nodes: ['n1'] }],
+    ['n2/a', { pool: 'hall 2', nodes: ['n2'] }],
+    ['x/a', { pool: 'hall 2' }],
+  ]);
+  expect(products[0]!.location).toBe(products[1]!.location);
 });
 
 test('an aborted search ends with the reason', async () => {

@@ -3,74 +3,85 @@ import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Day, Period, Product, ProductQuery } from '../core/model.ts';
+import type { ProductLimit } from '../core/policy.ts';
 import { dayNumber, dayOfNumber } from '../core/time.ts';
 import { messageOf, PushbroomError } from '../errors.ts';
 import type { Dataset } from './dataset.ts';
-import { expandPattern, expressionOf, isDisjoint, isRegionName, levelsOf } from './patterns.ts';
-import type { Expansion } from './patterns.ts';
+import { createLocator } from './location.ts';
+import { expandPattern, expressionOf, isRegionName, levelsOf } from './patterns.ts';
+import type { Expansion, Levels } from './patterns.ts';
 
 export interface FindOptions {
   readonly dataset: Dataset;
   readonly query: ProductQuery;
   /** In order of their starts and of their ends; days outside of them are not searched. */
   readonly periods: readonly Period[];
-  /** Products that are given at once. */
+  /** The most products that are given at once. */
   readonly batch?: number;
   /** More products than this are an error. */
-  readonly limit?: number;
+  readonly limit?: ProductLimit;
   readonly signal?: AbortSignal;
 }
 
 /** More than a century. */
 const MAX_DAYS = 50_000;
-const DEFAULT_BATCH = 500;
-/** Names of directories that are kept to be looked at again. */
-const MAX_REMEMBERED = 200_000;
+/** The first products come early, all others at little cost: batches grow from one to the other. */
+const FIRST_BATCH = 32;
+const DEFAULT_BATCH = 2000;
+/** Names in directories that are kept to be looked at again. */
+const MAX_REMEMBERED = 100_000;
+/** Names that are looked at before others have a turn: what is remembered comes without any wait. */
+const MAX_AT_ONCE = 20_000;
+/** Directories that are listed while the products of another one are taken. */
+const READ_AHEAD = 4;
 
 /**
  * Finds the products of a dataset (specification B.8.2): files or directories below the directories that its patterns
- * name literally, where names that begin with `_` or `.` are invisible. The same archive gives the same order. A
- * product belongs to the periods of all the days for which its pattern was expanded to what matched it first; without
- * periods, to the one with index 0.
+ * name literally, where names that begin with `_` or `.` are invisible. The same archive gives the same order, which is
+ * that of first periods. A product belongs to the periods of all the days for which its pattern was expanded to what
+ * matched it first; without periods, to the one with index 0.
  *
  * @throws INVALID_PARAMETER for a missing archive, a wrong region name, too many days or products;
  *   UNAVAILABLE when a directory cannot be read; the signal's reason when it aborts
  */
 export async function* findProducts(options: FindOptions): AsyncGenerator<Product[]> {
-  const { dataset, periods, batch = DEFAULT_BATCH, limit = Infinity, signal } = options;
-  const list = createListing(dataset, signal);
+  const { dataset, periods, batch = DEFAULT_BATCH, limit, signal } = options;
   const searches = await plan(options);
-  const isNew = createSieve(dataset);
+  const locate = createLocator(dataset.location);
+  let size = Math.min(FIRST_BATCH, batch);
   let products: Product[] = [];
   let count = 0;
-  for await (const { paths, days } of walkAll(searches, list)) {
+  for await (const { paths, days } of walkAll(searches, openArchive(dataset, signal))) {
     const contribution = contributionOf(days, periods);
-    for (const path of paths.filter(isNew)) {
-      if (++count > limit) throw tooMany(dataset, limit);
-      products.push({ path, ...contribution });
-      if (products.length < batch) continue;
+    for (const path of paths) {
+      if (limit && ++count > limit.products) throw tooMany(dataset, limit);
+      const location = locate(path);
+      products.push({ path, ...contribution, ...(location && { location }) });
+      if (products.length < size) continue;
       yield products;
       products = [];
+      size = Math.min(2 * size, batch);
     }
   }
   if (products.length > 0) yield products;
 }
 
-const tooMany = (dataset: Dataset, limit: number): PushbroomError =>
+const tooMany = (dataset: Dataset, { products, whose }: ProductLimit): PushbroomError =>
   invalid(
     'inputDataSetName',
-    `dataset "${dataset.name}" has more than ${limit} products for the request: ask for fewer days`,
+    `dataset "${dataset.name}" has more than ${products} products for the request, the limit of ${whose}: ` +
+      'ask for fewer days',
   );
 
 const invalid = (locator: string, message: string): PushbroomError =>
   new PushbroomError('INVALID_PARAMETER', message, { locator });
 
-interface Search extends Expansion {
+interface Search extends Expansion, Levels {
   /** The directory that has to be there, whatever the day and region. */
   readonly root: string;
 }
 
-/** What to look for and where, in order. */
+/** What to look for and where, in the order of first days: the scheduler takes a period that others follow for complete. */
 async function plan({ dataset, query, periods }: FindOptions): Promise<Search[]> {
   const regionName = query.regionName ?? dataset.regionName;
   if (regionName !== undefined && !isRegionName(regionName)) {
@@ -85,10 +96,17 @@ async function plan({ dataset, query, periods }: FindOptions): Promise<Search[]>
     const root = levelsOf(pattern).base;
     await checkRoot(dataset, root);
     const expansions = expandPattern(pattern, days, regionName);
-    for (const expansion of expansions) searches.push({ ...expansion, root });
+    for (const expansion of expansions) {
+      searches.push({ ...expansion, ...levelsOf(expansion.pattern), root });
+    }
   }
-  return searches;
+  return dataset.patterns.length === 1 ? searches : searches.toSorted(byFirstDay);
 }
+
+const byFirstDay = (a: Search, b: Search): number => {
+  const [from = '', other = ''] = [a.days?.from, b.days?.from];
+  return from < other ? -1 : from > other ? 1 : 0;
+};
 
 async function checkRoot(dataset: Dataset, root: string): Promise<void> {
   const problem = await stat(root || '/').then(
@@ -127,24 +145,39 @@ function daysToSearch(
   return found;
 }
 
-type List = (directory: string) => Promise<readonly Dirent[] | undefined>;
+/** What is visible in a directory. */
+interface Listing {
+  /** Sorted by code units. */
+  readonly names: readonly string[];
+  /** Those that may be looked into. */
+  readonly directories: readonly string[];
+}
+
+interface Archive {
+  /** What is in a directory; `undefined` if it is not there. */
+  list(directory: string): Promise<Listing | undefined>;
+  /** Begins to list what will be asked for soon. */
+  expect(directory: string): void;
+}
 
 interface Found {
   readonly paths: readonly string[];
   readonly days: Period | undefined;
 }
 
-async function* walkAll(searches: readonly Search[], list: List): AsyncGenerator<Found> {
+async function* walkAll(searches: readonly Search[], archive: Archive): AsyncGenerator<Found> {
+  const sieves = createSieves(searches);
   let absent: string | undefined;
-  for (const { pattern, root, days } of searches) {
-    const { base, components } = levelsOf(pattern);
-    // Directories that are remembered are matched without any wait: let others have a turn.
-    await setImmediate();
+  for (const [index, { base, components, root, days }] of searches.entries()) {
+    const isNew = sieves(index);
     if (absent !== undefined && `${base}/`.startsWith(absent)) continue;
     if (/\/[._]/.test(base.slice(root.length))) continue;
-    if (await list(base)) {
-      for await (const paths of walk(base, components.map(expressionOf), list))
-        yield { paths, days };
+    const isThere = await archive.list(base);
+    for (const next of searches.slice(index + 1, index + 1 + READ_AHEAD)) archive.expect(next.base);
+    if (isThere) {
+      for await (const paths of walk(base, components.map(expressionOf), archive)) {
+        yield { paths: paths.filter(isNew), days };
+      }
     } else {
       absent = `${await topmostAbsent(base, root)}/`;
     }
@@ -155,13 +188,14 @@ async function* walkAll(searches: readonly Search[], list: List): AsyncGenerator
 async function* walk(
   directory: string,
   [expression, ...deeper]: readonly RegExp[],
-  list: List,
+  archive: Archive,
 ): AsyncGenerator<string[]> {
-  const paths = ((await list(directory)) ?? [])
-    .filter((entry) => expression?.test(entry.name) && (deeper.length === 0 || !entry.isFile()))
-    .map(({ name }) => `${directory}/${name}`);
+  const { names = [], directories = [] } = (await archive.list(directory)) ?? {};
+  const paths = (deeper.length === 0 ? names : directories)
+    .filter((name) => expression!.test(name))
+    .map((name) => `${directory}/${name}`);
   if (deeper.length === 0) yield paths;
-  else for (const path of paths) yield* walk(path, deeper, list);
+  else for (const path of paths) yield* walk(path, deeper, archive);
 }
 
 /** The highest directory below the root that is not there, so that a missing year costs one look and not 365. */
@@ -181,32 +215,62 @@ async function topmostAbsent(directory: string, root: string): Promise<string> {
 }
 
 /**
- * Lists what is visible in a directory, sorted by code units; `undefined` if it is not there. Remembers what it has
- * seen last, since a pattern with the day in the file's name asks for the same directory day by day.
+ * Lists directories and remembers what it has seen last, since a pattern with the day in the file's name asks for the
+ * same directory day by day.
  */
-function createListing(dataset: Dataset, signal: AbortSignal | undefined): List {
-  const remembered = new Map<string, readonly Dirent[] | undefined>();
+function openArchive(dataset: Dataset, signal: AbortSignal | undefined): Archive {
+  const remembered = new Map<string, Promise<Listing | undefined>>();
+  const sizes = new Map<string, number>();
   let size = 0;
-  return async (directory) => {
-    signal?.throwIfAborted();
-    if (remembered.has(directory)) return remembered.get(directory);
-    const entries = await read(dataset, directory);
-    size += 1 + (entries?.length ?? 0);
-    if (size > MAX_REMEMBERED) {
-      remembered.clear();
-      size = 1 + (entries?.length ?? 0);
+  let lookedAt = 0;
+
+  async function readAndCount(directory: string): Promise<Listing | undefined> {
+    const listing = await read(dataset, directory);
+    const count = 1 + (listing?.names.length ?? 0);
+    sizes.set(directory, count);
+    size += count;
+    for (const [oldest, its] of sizes) {
+      if (size <= MAX_REMEMBERED || oldest === directory) break;
+      remembered.delete(oldest);
+      sizes.delete(oldest);
+      size -= its;
     }
-    remembered.set(directory, entries);
-    return entries;
+    return listing;
+  }
+
+  function begin(directory: string): Promise<Listing | undefined> {
+    const listing = remembered.get(directory) ?? readAndCount(directory);
+    remembered.set(directory, listing);
+    return listing;
+  }
+
+  return {
+    list: async (directory) => {
+      signal?.throwIfAborted();
+      const listing = await begin(directory);
+      lookedAt += listing?.names.length ?? 0;
+      if (lookedAt > MAX_AT_ONCE) {
+        lookedAt = 0;
+        await setImmediate();
+      }
+      return listing;
+    },
+    expect: (directory) => {
+      // Where a directory is huge, one is enough. Whether it fails is told when it is its turn.
+      if (size <= MAX_REMEMBERED) begin(directory).catch(() => undefined);
+    },
   };
 }
 
-async function read(dataset: Dataset, directory: string): Promise<Dirent[] | undefined> {
+async function read(dataset: Dataset, directory: string): Promise<Listing | undefined> {
   try {
     const entries = await readdir(directory || '/', { withFileTypes: true });
-    return entries
-      .filter((entry) => !/^[._]/.test(entry.name) && isProductLike(entry))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const visible = entries.filter((entry) => !/^[._]/.test(entry.name) && isProductLike(entry));
+    const namesOf = (some: readonly Dirent[]) => some.map(({ name }) => name).toSorted();
+    return {
+      names: namesOf(visible),
+      directories: namesOf(visible.filter((entry) => !entry.isFile())),
+    };
   } catch (error) {
     if (error instanceof Error && 'code' in error) {
       if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
@@ -223,11 +287,31 @@ async function read(dataset: Dataset, directory: string): Promise<Dirent[] | und
 const isProductLike = (entry: Dirent): boolean =>
   entry.isFile() || entry.isDirectory() || entry.isSymbolicLink();
 
-/** Tells whether a path was not found before, which nobody has to remember where it can't be. */
-function createSieve({ patterns }: Dataset): (path: string) => boolean {
-  if (patterns.length === 1 && isDisjoint(patterns[0]!)) return () => true;
-  const seen = new Set<string>();
-  return (path) => seen.size < seen.add(path).size;
+/**
+ * For each search in turn, whether a path is found for the first time. That is remembered for a base only from the first
+ * to the last search below it, and not at all where it can't happen: a search finds nothing twice.
+ */
+function createSieves(searches: readonly Search[]): (index: number) => (path: string) => boolean {
+  const bases = searches.map(({ base }) => `${base}/`);
+  const areNested = bases
+    .toSorted()
+    .some(
+      (base, index, sorted) => base !== sorted[index + 1] && sorted[index + 1]?.startsWith(base),
+    );
+  const keys = areNested ? bases.map(() => '') : bases;
+  const last = new Map(keys.map((key, index) => [key, index]));
+  const found = new Map<string, Set<string>>();
+  return (index) => {
+    const key = keys[index]!;
+    const before = found.get(key);
+    if (last.get(key) === index) {
+      found.delete(key);
+      if (!before) return () => true;
+    }
+    const seen = before ?? new Set();
+    if (last.get(key) !== index) found.set(key, seen);
+    return (path) => seen.size < seen.add(path).size;
+  };
 }
 
 type Contribution = Pick<Product, 'firstPeriod' | 'lastPeriod'>;

@@ -5,7 +5,7 @@ import {
   checkPattern,
   expandPattern,
   expressionOf,
-  isDisjoint,
+  namesOf,
   isRegionName,
   levelsOf,
   resolvePattern,
@@ -138,11 +138,18 @@ test.each([
   expect(() => checkPattern(pattern)).toThrow(message);
 });
 
-test('a pattern is disjoint when each variable names a directory', () => {
-  expect(isDisjoint('/a/${yyyy}/${MM}/${dd}/.*${yyyy}${MM}${dd}.*')).toBe(true);
-  expect(isDisjoint('/a/${region}/${yyyy}/${DDD}/.*')).toBe(true);
-  expect(isDisjoint('/a/.*')).toBe(true);
-  expect(isDisjoint('/a/${yyyy}/${MM}/.*${yyyy}${DDD}.*')).toBe(false);
-  expect(isDisjoint('/a/.*/${yyyy}/.*')).toBe(false);
-  expect(isDisjoint('/a/${yyyy}.*/x')).toBe(false);
+test('a slash divides a pattern, but not within a class', () => {
+  expect(namesOf('/a//b[.]x/')).toEqual(['a', 'b[.]x']);
+  expect(namesOf(String.raw`/n[^/]+/[\]/]/\[/x[`)).toEqual([
+    'n[^/]+',
+    String.raw`[\]/]`,
+    String.raw`\[`,
+    'x[',
+  ]);
+  expect(namesOf(String.raw`/a\/b`), 'which is no expression').toEqual(['a\\', 'b']);
+  fc.assert(
+    fc.property(fc.array(fc.stringMatching(/^[\w.*()]+$/)), (names) => {
+      expect(namesOf(`/${names.join('/')}`)).toEqual(names);
+    }),
+  );
 });

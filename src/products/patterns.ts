@@ -79,6 +79,10 @@ export function expandPattern(
 export const isRegionName = (name: string): boolean =>
   name.length <= 200 && /^(?![._])[^/\0]*$/.test(name);
 
+/** The expressions of a pattern for each name of a path; a `/` within `[]` divides nothing, as in `[^/]+`. */
+export const namesOf = (pattern: string): string[] =>
+  pattern.match(/(?:[^/[\\]+|\[(?:[^\]\\]|\\.)*\]|\\[^/]|[[\\])+/g) ?? [];
+
 /** Where to look for what an expanded pattern matches. */
 export interface Levels {
   /** The directory that the pattern's beginning names literally, without a slash at its end. */
@@ -89,29 +93,14 @@ export interface Levels {
 
 /** @throws Error for a pattern with a level `.` or `..` */
 export function levelsOf(pattern: string): Levels {
-  const components = pattern.split('/').filter((component) => component !== '');
-  const climbing = components.find((component) => /^\.{1,2}$/.test(plainText(component)));
+  const components = namesOf(pattern);
+  const climbing = components.find((component) => /^(?:\\?\.){1,2}$/.test(component));
   if (climbing !== undefined) throw new Error(`"${pattern}" has the part "${climbing}"`);
   const variable = components.findIndex((component) => !LITERAL.test(component));
   const depth = variable < 0 ? components.length - 1 : variable;
   const base = components.slice(0, depth).map((component) => `/${plainText(component)}`);
   return { base: base.join(''), components: components.slice(depth) };
 }
-
-/**
- * Whether the expansions of a pattern look into directories of their own, so that no two of them find the same: each
- * variable stands in the name of one of those directories.
- */
-export function isDisjoint(pattern: string): boolean {
-  const [sample] = expandPattern(pattern, ['2000-01-01'], 'region');
-  const { components } = levelsOf(sample!.pattern);
-  const all = levelsOf(pattern).components;
-  const directories = all.slice(0, all.length - components.length);
-  return variablesOf(all).isSubsetOf(variablesOf(directories));
-}
-
-const variablesOf = (texts: readonly string[]): Set<string> =>
-  new Set(texts.join().match(/\$\{[^}]*\}/g));
 
 /** The expression for the names of one level; it has to match the whole name. */
 export function expressionOf(component: string): RegExp {
