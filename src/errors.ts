@@ -27,6 +27,10 @@ const CATALOGUE = {
   JOB_DISMISSED: { status: 410, wps: 'NoApplicableCode', ogc: 'job-dismissed' },
   INVALID_BUNDLE: { status: 400, wps: 'InvalidParameterValue', ogc: 'invalid-bundle' },
   BUNDLE_EXISTS: { status: 409, wps: 'InvalidParameterValue', ogc: 'bundle-exists' },
+  /** What is asked for does not go with the state that something is in. */
+  CONFLICT: { status: 409, wps: 'NoApplicableCode', ogc: 'conflict' },
+  /** A quota; the same request may be accepted later. */
+  LIMIT_REACHED: { status: 429, wps: 'ServerBusy', ogc: 'limit-reached' },
   STORAGE_FULL: { status: 507, wps: 'NotEnoughStorage', ogc: 'not-enough-storage' },
   UNAVAILABLE: { status: 503, wps: 'ServerBusy', ogc: 'unavailable' },
   INTERNAL: { status: 500, wps: 'NoApplicableCode', ogc: 'internal-error' },

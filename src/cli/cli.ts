@@ -3,11 +3,21 @@ import { PushbroomError } from '../errors.ts';
 import { examples } from './commands.ts';
 import { demoCommand } from './demo.ts';
 import type { CliDeps } from './deps.ts';
-import { datasetsCommand, nodesCommand } from './inventory.ts';
-import { cancelCommand, jobCommand, jobsCommand } from './jobs.ts';
+import { groupsCommand, nodesCommand, reloadCommand } from './cluster.ts';
+import {
+  cancelCommand,
+  pauseCommand,
+  prioritiseCommand,
+  resumeCommand,
+  retryCommand,
+} from './control.ts';
+import { explainCommand, failuresCommand, inputsCommand } from './explain.ts';
+import { datasetsCommand } from './inventory.ts';
+import { jobCommand, jobsCommand } from './jobs.ts';
 import { logsCommand } from './logs.ts';
 import { processorsCommand } from './processors.ts';
 import { serveCommand } from './serve.ts';
+import { simulateCommand } from './simulate.ts';
 import { submitCommand } from './submit.ts';
 
 const VERBS = [
@@ -17,10 +27,20 @@ const VERBS = [
   jobsCommand,
   jobCommand,
   logsCommand,
+  explainCommand,
+  failuresCommand,
+  pauseCommand,
+  resumeCommand,
+  prioritiseCommand,
+  retryCommand,
   cancelCommand,
   processorsCommand,
   datasetsCommand,
+  inputsCommand,
   nodesCommand,
+  groupsCommand,
+  reloadCommand,
+  simulateCommand,
 ];
 
 /**
@@ -46,6 +66,8 @@ function createProgram(deps: CliDeps): Command {
   const program = new Command('pushbroom')
     .description('Scheduling and processing component of an Earth-observation data centre')
     .version(deps.version)
+    // What follows a verb is the verb's: 'retry --version' is not ours, and 'nodes drain --json' not that of 'nodes'.
+    .enablePositionalOptions()
     .addHelpText(
       'after',
       examples('demo', 'serve', 'submit demo/request.xml --wait', 'jobs', 'job ID'),

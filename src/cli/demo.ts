@@ -78,9 +78,10 @@ interface DemoRun {
   readonly signal: AbortSignal;
 }
 
-/** Configuration of the demo: one dataset, everything else as it is by default. */
+/** Configuration of the demo: one dataset, and nothing goes on after it; everything else as it is by default. */
 const demoConfig = (root: string): string =>
   stringify({
+    engines: { local: { keepRunning: false } },
     datasets: [
       {
         name: 'Sentinel-2 L2A Romania 20 m',

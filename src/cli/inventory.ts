@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { Dataset, Node } from '../operator/schemas.ts';
+import type { Dataset } from '../operator/schemas.ts';
 import { clientCommand, clientOf, examples, print } from './commands.ts';
 import type { ClientFlags } from './commands.ts';
 import type { CliDeps } from './deps.ts';
-import { datasetsText, nodesText } from './render.ts';
+import { datasetsText } from './render.ts';
 import type { Page } from './render.ts';
 
 export const datasetsCommand = (deps: CliDeps): Command =>
@@ -13,12 +13,4 @@ export const datasetsCommand = (deps: CliDeps): Command =>
     .action(async (flags: ClientFlags) => {
       const datasets = await clientOf(flags, deps).get<Page<Dataset>>('/api/datasets');
       print(deps, flags, datasets, datasetsText);
-    });
-
-export const nodesCommand = (deps: CliDeps): Command =>
-  clientCommand('nodes', deps)
-    .description('list the nodes of all engines and what is free on them')
-    .addHelpText('after', examples('nodes --json'))
-    .action(async (flags: ClientFlags) => {
-      print(deps, flags, await clientOf(flags, deps).get<Page<Node>>('/api/nodes'), nodesText);
     });

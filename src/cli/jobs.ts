@@ -1,12 +1,10 @@
 import type { Command } from 'commander';
-import { PushbroomError, messageOf } from '../errors.ts';
 import type { Job, JobDetails, Result, Task } from '../operator/schemas.ts';
 import { clientCommand, clientOf, examples, integer, list, print } from './commands.ts';
 import type { ClientFlags } from './commands.ts';
 import type { CliDeps } from './deps.ts';
 import { jobsText, jobText } from './render.ts';
 import type { Page } from './render.ts';
-import { plural } from './text.ts';
 
 const NO_TASKS: Page<Task> = { items: [] };
 
@@ -14,6 +12,7 @@ interface JobsFlags extends ClientFlags {
   readonly state?: readonly string[];
   readonly user?: string;
   readonly process?: string;
+  readonly group?: string;
   readonly limit: number;
   readonly after?: string;
 }
@@ -24,12 +23,13 @@ export const jobsCommand = (deps: CliDeps): Command =>
     .option('--state <states>', 'only these states, separated by commas', list)
     .option('--user <name>', 'only of this user')
     .option('--process <id>', 'only of this process')
+    .option('--group <path>', 'only of this group')
     .option('--limit <n>', 'at most so many', integer(1, 1000), 20)
     .option('--after <cursor>', 'go on where the list before ended')
     .addHelpText('after', examples('jobs --state running,accepted', 'jobs --user utep --json'))
     .action(async (flags: JobsFlags) => {
-      const { state, user, process, limit, after } = flags;
-      const query = { state, user, process, limit, after };
+      const { state, user, process, group, limit, after } = flags;
+      const query = { state, user, process, group, limit, after };
       print(deps, flags, await clientOf(flags, deps).get<Page<Job>>('/api/jobs', query), jobsText);
     });
 
@@ -52,30 +52,4 @@ export const jobCommand = (deps: CliDeps): Command =>
           : { items: [] };
       const all = { ...job, failures: failed.items, results: results.items };
       print(deps, flags, all, () => jobText(job, failed, results.items));
-    });
-
-export const cancelCommand = (deps: CliDeps): Command =>
-  clientCommand('cancel', deps)
-    .argument('<ids...>', 'job ids')
-    .description('dismiss jobs and end all their attempts')
-    .addHelpText('after', examples('cancel 20170420225425_L3_10f8bb718406f6'))
-    .action(async (ids: readonly string[], flags: ClientFlags) => {
-      const client = clientOf(flags, deps);
-      const refused: string[] = [];
-      const jobs: JobDetails[] = [];
-      for (const id of ids) {
-        try {
-          jobs.push(await client.delete<JobDetails>(`/api/jobs/${encodeURIComponent(id)}`));
-        } catch (error) {
-          refused.push(messageOf(error));
-        }
-      }
-      print(deps, flags, { items: jobs }, ({ items }) =>
-        items.map(({ id, state }) => `${id} ${state}\n`).join(''),
-      );
-      if (refused.length > 0) {
-        const count =
-          refused.length < ids.length ? `${plural(refused.length, 'job')} not cancelled: ` : '';
-        throw new PushbroomError('NO_SUCH_JOB', count + refused.join('; '));
-      }
     });

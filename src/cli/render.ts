@@ -1,4 +1,5 @@
-import type { Bundle, Dataset, Job, JobDetails, Node, Result, Task } from '../operator/schemas.ts';
+import { isJobEnded } from '../core/lifecycle.ts';
+import type { Bundle, Dataset, Job, JobDetails, Result, Task } from '../operator/schemas.ts';
 import { columns, plural, sizeText, table, timeText } from './text.ts';
 
 /** What the API answers, as text for people. Every function is pure and ends its text with a newline. */
@@ -14,11 +15,14 @@ const percentText = (percent: number): string => `${Math.floor(percent)} %`;
 export const sum = (job: Job, count: 'total' | 'finished' | 'failed'): number =>
   STEP_NAMES.reduce((total, step) => total + job.steps[step][count], 0);
 
+const stateText = ({ state, paused }: Job): string =>
+  paused && !isJobEnded(state) ? 'paused' : state;
+
 export function jobsText({ items, next }: Page<Job>): string {
   if (items.length === 0) return 'no jobs\n';
   const rows = items.map((job) => [
     job.id,
-    job.state,
+    stateText(job),
     percentText(job.percent),
     `${sum(job, 'finished')}/${sum(job, 'total')}`,
     timeText(job.acceptedAt),
@@ -48,7 +52,10 @@ export function jobText(job: JobDetails, failed: Page<Task>, results: readonly R
     ['Process', job.process],
     ['User', job.user],
     ['Reference', job.reference],
-    ['State', job.message === undefined ? job.state : `${job.state}: ${job.message}`],
+    ['Group', job.group],
+    ['Priority', job.priority],
+    ['Retry of', job.retryOf],
+    ['State', job.message === undefined ? stateText(job) : `${job.state}: ${job.message}`],
     ['Done', percentText(job.percent)],
     ['Accepted', timeText(job.acceptedAt)],
     ['Started', job.startedAt && timeText(job.startedAt)],
@@ -108,17 +115,4 @@ export function datasetsText({ items }: Page<Dataset>): string {
     patterns.join(','),
   ]);
   return table(['DATASET', 'TYPE', 'FROM', 'TO', 'PATHS'], rows);
-}
-
-export function nodesText({ items }: Page<Node>): string {
-  if (items.length === 0) return 'no nodes\n';
-  const rows = items.map(({ engine, node, resources, free }) => [
-    engine,
-    node,
-    resources.cpus,
-    free?.cpus ?? '-',
-    resources.memoryMb,
-    free?.memoryMb ?? '-',
-  ]);
-  return table(['ENGINE', 'NODE', 'CPUS', 'FREE', 'MEMORY MB', 'FREE MB'], rows);
 }

@@ -2,16 +2,39 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { aTask, storeEnded } from '../../test/fixtures/ended-tasks.ts';
 import { aJob } from '../../test/fixtures/jobs.ts';
 import { createStoredJobs } from '../../test/fixtures/stored-job.ts';
 import type { StoredJobs } from '../../test/fixtures/stored-job.ts';
-import { cleanJob, sweep } from './clean.ts';
+import type { Job, JobState } from '../core/model.ts';
+import { createCleaner } from './clean.ts';
+
+const DAY = 86_400_000;
+const ENDED_AT = 10;
 
 let jobs: StoredJobs;
+let now = ENDED_AT;
 beforeEach(async () => {
   jobs = await createStoredJobs();
+  now = ENDED_AT;
 });
 afterEach(() => jobs[Symbol.asyncDispose]());
+
+const cleaner = (keepFailed: number) =>
+  createCleaner({ store: jobs.store, layout: jobs.layout, keepFailed, now: () => now });
+
+/** A job in that state, with everything that a job can leave behind. */
+async function aJobIn(state: JobState, job: Partial<Omit<Job, 'retry'>> = {}): Promise<Job> {
+  const stored = aJob({ id: state, ...job });
+  const jobId = stored.id;
+  await jobs.store.commit([{ type: 'addJob', job: stored }]);
+  if (state !== 'accepted') {
+    const results = state === 'successful' ? { results: [] } : {};
+    await jobs.store.commit([{ type: 'moveJob', jobId, to: state, at: ENDED_AT, ...results }]);
+  }
+  await leaveFiles(jobId);
+  return stored;
+}
 
 async function leaveFiles(id: string): Promise<void> {
   const { layout } = jobs;
@@ -21,6 +44,7 @@ async function leaveFiles(id: string): Promise<void> {
     join(layout.scratch(id, `${id}.0.1`), 'a'),
     layout.inputs(id, 0),
     join(layout.unstaged(id), 'a.tif'),
+    join(layout.staged({ id, user: 'alice' }), 'a.tif'),
   ];
   for (const file of left) {
     await mkdir(dirname(file), { recursive: true });
@@ -30,44 +54,75 @@ async function leaveFiles(id: string): Promise<void> {
 
 const left = async (id: string) => (await readdir(jobs.layout.job(id))).toSorted();
 
-test("a job's working files go, what its attempts said stays", async () => {
-  await leaveFiles('a');
-  await leaveFiles('b');
-  await cleanJob(jobs.layout, aJob({ id: 'a' }), 'successful');
-  expect(await left('a')).toEqual(['logs']);
-  expect(await readdir(join(jobs.layout.staging, '.partial'))).toEqual(['b']);
-  expect(await left('b')).toEqual(['inputs', 'logs', 'results', 'scratch']);
+test("a successful job's working files go, what its attempts said stays", async () => {
+  const job = await aJobIn('successful');
+  await aJobIn('running');
+  await cleaner(7).clean(job, 'successful');
+  expect(await left('successful')).toEqual(['logs']);
+  expect(await readdir(join(jobs.layout.staging, '.partial'))).toEqual(['running']);
+  expect(await left('running')).toEqual(['inputs', 'logs', 'results', 'scratch']);
 });
 
-test('only a job that has succeeded keeps results', async () => {
+test('only a job that has succeeded keeps staged results', async () => {
   for (const state of ['successful', 'failed', 'dismissed'] as const) {
-    const job = aJob({ id: state });
-    const staged = jobs.layout.staged(job);
-    await mkdir(staged, { recursive: true });
-    await cleanJob(jobs.layout, job, state);
+    await cleaner(7).clean(await aJobIn(state), state);
   }
-  expect(await readdir(dirname(jobs.layout.staged(aJob())))).toEqual(['successful']);
+  expect(await readdir(join(jobs.layout.staging, 'alice'))).toEqual(['successful']);
+});
+
+test('what a job finished is kept where it left something undone', async () => {
+  for (const state of ['failed', 'dismissed'] as const) {
+    await cleaner(7).clean(await aJobIn(state), state);
+    expect(await left(state)).toEqual(['logs', 'results']);
+  }
+  const lossy = await aJobIn('accepted');
+  await storeEnded(jobs.store, aTask('accepted', 0));
+  const end = { jobId: 'accepted', to: 'successful', at: 10, results: [] } as const;
+  await jobs.store.commit([{ type: 'moveJob', ...end }]);
+  await cleaner(7).clean(lossy, 'successful');
+  expect(await left('accepted')).toEqual(['logs', 'results']);
+});
+
+test('nothing is kept where the configuration says so', async () => {
+  await cleaner(0).clean(await aJobIn('failed'), 'failed');
+  expect(await left('failed')).toEqual(['logs']);
+});
+
+test('with a successful retry goes what the jobs before it kept', async () => {
+  await aJobIn('failed', { id: 'first' });
+  await aJobIn('failed', { id: 'second', retryOf: { jobId: 'first', without: [] } });
+  const third = await aJobIn('successful', { retryOf: { jobId: 'second', without: [] } });
+  await cleaner(7).clean(third, 'successful');
+  expect(await left('first')).not.toContain('results');
+  expect(await left('second')).not.toContain('results');
 });
 
 test('a job that has left nothing, or is unknown, is clean', async () => {
-  await cleanJob(jobs.layout, aJob({ id: 'a' }), 'successful');
-  await sweep(jobs.store, jobs.layout);
+  await cleaner(7).clean(aJob({ id: 'a' }), 'successful');
+  await cleaner(7).sweep();
 });
 
 test('what ended jobs have left is swept; others are left alone', async () => {
-  const ended = ['failed', 'dismissed', 'successful'] as const;
-  for (const id of [...ended, 'running', 'accepted']) {
-    const job = aJob({ id });
-    await jobs.store.commit([{ type: 'addJob', job }]);
-    if (id !== 'accepted') {
-      const to = id as 'running' | (typeof ended)[number];
-      const results = to === 'successful' ? { results: [] } : {};
-      await jobs.store.commit([{ type: 'moveJob', jobId: id, to, at: 10, ...results }]);
-    }
-    await leaveFiles(id);
+  for (const state of ['failed', 'dismissed', 'successful', 'running', 'accepted'] as const) {
+    await aJobIn(state);
   }
   await leaveFiles('unknown');
-  await sweep(jobs.store, jobs.layout);
-  for (const id of ended) expect(await left(id)).toEqual(['logs']);
+  await cleaner(7).sweep();
+  for (const id of ['failed', 'dismissed']) expect(await left(id)).toEqual(['logs', 'results']);
+  expect(await left('successful')).toEqual(['logs']);
   for (const id of ['running', 'accepted', 'unknown']) expect(await left(id)).toHaveLength(4);
+});
+
+test('what was kept goes after its days, unless it is being done again', async () => {
+  await aJobIn('failed', { id: 'wanted' });
+  await aJobIn('failed', { id: 'between', retryOf: { jobId: 'wanted', without: [] } });
+  await aJobIn('running', { retryOf: { jobId: 'between', without: [] } });
+  await aJobIn('failed');
+  now = ENDED_AT + 7 * DAY - 1;
+  await cleaner(7).sweep();
+  expect(await left('failed')).toContain('results');
+  now += 1;
+  await cleaner(7).sweep();
+  expect(await left('failed')).not.toContain('results');
+  for (const id of ['wanted', 'between']) expect(await left(id)).toContain('results');
 });

@@ -1,5 +1,16 @@
-import type { JobId, JobResult } from '../core/model.ts';
-import type { AttemptView, JobQuery, JobView, Page, TaskQuery, TaskView } from '../store/store.ts';
+import type { Explanation } from '../core/explain.ts';
+import type { JobId, JobResult, JobState } from '../core/model.ts';
+import { PushbroomError } from '../errors.ts';
+import type {
+  AttemptView,
+  FailureGroup,
+  JobQuery,
+  JobView,
+  Page,
+  SuspectInput,
+  TaskQuery,
+  TaskView,
+} from '../store/store.ts';
 
 /** On whose behalf a front door speaks. */
 export interface Caller {
@@ -68,6 +79,77 @@ export interface Jobs {
   dismiss(id: JobId): Promise<JobStatus>;
   tasks(id: JobId, query: TaskQuery): Promise<Page<TaskView>>;
   attempts(id: JobId, task: number): Promise<readonly AttemptView[]>;
+}
+
+/** What an operator may do to a job. */
+export type Action =
+  | { readonly type: 'pause' | 'resume' | 'cancel' }
+  | { readonly type: 'prioritise'; readonly priority?: number; readonly group?: string }
+  | ({ readonly type: 'retry' } & RetryWish);
+
+/** Which failed tasks are done again, and how; all of them as they were where nothing is said. */
+export interface RetryWish {
+  /** Part of a cause as `failures` tells it, or its kind. */
+  readonly cause?: string;
+  /** Numbers of tasks. */
+  readonly tasks?: readonly number[];
+  /** For each attempt from now on. */
+  readonly memoryMb?: number;
+  /** Of the bundle; only for a job that has ended. */
+  readonly version?: string;
+}
+
+/** Some jobs: by their ids, or all that match. */
+export interface Selection {
+  readonly ids?: readonly JobId[];
+  /** Those that the action can be meant for, unless others are named. */
+  readonly states?: readonly JobState[];
+  readonly user?: string;
+  readonly group?: string;
+  readonly process?: string;
+}
+
+export interface Outcome {
+  readonly jobId: JobId;
+  readonly isDone: boolean;
+  /** What was done, or why not. */
+  readonly message: string;
+  /** The job that does an ended one again. */
+  readonly newJobId?: JobId;
+}
+
+export interface Report {
+  /** `3 of 5 jobs were paused; 2 not: ...` */
+  readonly message: string;
+  readonly items: readonly Outcome[];
+}
+
+export interface FullExplanation extends Explanation {
+  /** What an operator can do about it. */
+  readonly remedies: readonly string[];
+}
+
+/** What operators may do and see beyond front doors. */
+export interface Operations {
+  /** @throws NO_SUCH_JOB, CONFLICT (its state does not allow it), INVALID_PARAMETER, LIMIT_REACHED */
+  act(id: JobId, action: Action): Promise<Outcome>;
+  /**
+   * Does as much as can be done, and says of every job what became of it.
+   *
+   * @param isDryRun nothing is done, only told
+   * @throws INVALID_PARAMETER (too many or no jobs named, no such group), NOT_FOUND (none matches)
+   */
+  actOnAll(selection: Selection, action: Action, isDryRun: boolean): Promise<Report>;
+  /** Why a job, task or attempt is as it is. @throws NO_SUCH_JOB, NOT_FOUND, INVALID_PARAMETER (no id) */
+  explain(id: string): Promise<FullExplanation>;
+  /** Failed attempts of a job by cause, the most frequent first. @throws NO_SUCH_JOB */
+  failures(id: JobId): Promise<readonly FailureGroup[]>;
+  /** Inputs that failed in several jobs. */
+  suspectInputs(): Promise<readonly SuspectInput[]>;
+}
+
+export function noSuchJob(id: JobId): never {
+  throw new PushbroomError('NO_SUCH_JOB', `There is no job '${id}'.`, { locator: id });
 }
 
 /** Public path of a result below the base URL. */

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { L2, L2_FORMATTED, aJob, l3, periods } from '../../test/fixtures/jobs.ts';
+import { STEPS } from '../core/model.ts';
 import type { Step } from '../core/model.ts';
 import type { JobView } from '../store/store.ts';
 import { percent } from './percent.ts';
@@ -11,6 +12,7 @@ type Counts = Record<Step, { total: number; finished: number; failed: number }>;
 
 const view = (change: Partial<JobView>): JobView => ({
   job: aJob(),
+  control: { group: 'default', priority: 100, isPaused: false },
   state: 'running',
   updatedAt: 0,
   splitEnded: true,
@@ -21,7 +23,10 @@ const view = (change: Partial<JobView>): JobView => ({
 
 const WORKFLOWS = [L2, L2_FORMATTED, l3(1), l3(3), l3(2, false)];
 
-/** One legal thing after the other, until everything that can become has become and ended. */
+const isDone = (steps: Counts, most: Record<Step, number>): boolean =>
+  STEPS.every((step) => steps[step].finished === most[step]);
+
+/** One legal thing after the other, failed tasks retried, until all have finished. */
 function* course(job: JobView['job'], products: number, choices: Iterator<number>) {
   const { aggregate, format } = job.workflow;
   const most: Record<Step, number> = {
@@ -31,6 +36,7 @@ function* course(job: JobView['job'], products: number, choices: Iterator<number
   };
   const steps: Counts = { process: { ...NONE }, aggregate: { ...NONE }, format: { ...NONE } };
   let splitEnded = false;
+  let failuresLeft = 20;
   for (;;) {
     const moves: (() => void)[] = [];
     const { process } = steps;
@@ -41,13 +47,14 @@ function* course(job: JobView['job'], products: number, choices: Iterator<number
       if (isLater && steps[step].total < most[step]) moves.push(() => (steps[step].total += 1));
     }
     for (const counts of Object.values(steps)) {
+      if (counts.failed > 0) moves.push(() => (counts.failed -= 1));
       if (counts.finished + counts.failed === counts.total) continue;
       moves.push(
         () => (counts.finished += 1),
-        () => (counts.failed += 1),
+        () => (counts.failed += failuresLeft-- > 0 ? 1 : 0),
       );
     }
-    if (moves.length === 0) return;
+    if (splitEnded && isDone(steps, most)) return;
     moves[(choices.next().value as number) % moves.length]!();
     yield view({ job, splitEnded, steps: structuredClone(steps) });
   }

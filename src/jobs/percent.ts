@@ -9,7 +9,8 @@ const SHARES: Readonly<Record<'L2Plus' | 'L3', Readonly<Record<Step, number>>>> 
 
 /**
  * How far a job has come, 0 to 100. It never falls, because every count is compared with the most that it can become;
- * so it stays 0 until all products are known. 100 is for successful jobs alone.
+ * so it stays 0 until all products are known, and failed tasks, which may be retried, count for nothing. 100 is for
+ * successful jobs alone.
  */
 export function percent({ job, state, steps, splitEnded }: JobView): number {
   if (state === 'successful') return 100;
@@ -25,8 +26,7 @@ export function percent({ job, state, steps, splitEnded }: JobView): number {
   let reachable = 0;
   for (const step of ['process', 'aggregate', 'format'] as const) {
     if (most[step] === 0) continue;
-    const { finished, failed } = steps[step];
-    reached += shares[step] * Math.min(1, (finished + failed) / most[step]);
+    reached += shares[step] * Math.min(1, steps[step].finished / most[step]);
     reachable += shares[step];
   }
   return Math.floor((95 * reached) / reachable);

@@ -8,6 +8,7 @@ import type { Registry } from '../processes/registry.ts';
 import type { Dataset } from '../products/dataset.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { JobView, Store } from '../store/store.ts';
+import { noSuchJob } from './jobs.ts';
 import type { ExecuteRequest, JobStatus, Jobs } from './jobs.ts';
 import { percent } from './percent.ts';
 import { resolve } from './resolve.ts';
@@ -29,9 +30,7 @@ export function createJobs(options: JobsOptions): Jobs {
   const { store, scheduler, registry, datasets } = options;
 
   async function status(id: JobId): Promise<JobStatus> {
-    const view = await store.job(id);
-    if (!view) throw new PushbroomError('NO_SUCH_JOB', `There is no job '${id}'.`, { locator: id });
-    return withPercent(view);
+    return withPercent((await store.job(id)) ?? noSuchJob(id));
   }
 
   return {
@@ -75,13 +74,14 @@ export function createJobs(options: JobsOptions): Jobs {
 const withPercent = (view: JobView): JobStatus => ({ ...view, percent: percent(view) });
 
 function jobOf(request: ExecuteRequest, options: JobsOptions): Job {
-  const { registry, datasets, defaults, now, unique } = options;
+  const { scheduler, registry, datasets, defaults, now, unique } = options;
   const acceptedAt = now();
   return resolve({
     request,
     entry: registry.find(request.process),
     datasets,
     defaults,
+    policy: scheduler.policy(),
     id: (workflow) => jobId(timestamp(acceptedAt), workflow, unique()),
     acceptedAt,
   });

@@ -8,13 +8,13 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { PushbroomError, isDiskFull, messageOf } from '../errors.ts';
 import type { OperatorOptions } from './options.ts';
-import { ApiError, Bundle, Dataset, Health, Node, pageOf } from './schemas.ts';
+import { ApiError, Bundle, Dataset, Health, pageOf } from './schemas.ts';
 import { bundleView } from './views.ts';
 
 const DEFAULT_UPLOAD_LIMIT = 1024 * 1024 * 1024;
 const failures = { '4xx': ApiError, '5xx': ApiError };
 
-/** What there is to work with: health, datasets, nodes. */
+/** What there is to work with: health, datasets. */
 export function addInventoryRoutes(app: FastifyInstance, options: OperatorOptions): void {
   const api = app.withTypeProvider<TypeBoxTypeProvider>();
   const started = performance.now();
@@ -34,11 +34,6 @@ export function addInventoryRoutes(app: FastifyInstance, options: OperatorOption
         ...(bands && { bands: [...bands] }),
       })),
     }),
-  );
-  api.get(
-    '/api/nodes',
-    { schema: { tags: ['inventory'], response: { 200: pageOf(Node), ...failures } } },
-    async () => ({ items: [...options.nodes()] }),
   );
 }
 

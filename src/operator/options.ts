@@ -1,22 +1,25 @@
 import type { FastifyBaseLogger } from 'fastify';
-import type { Resources } from '../core/model.ts';
-import type { Jobs } from '../jobs/jobs.ts';
+import type { Policy } from '../core/policy.ts';
+import type { Jobs, Operations } from '../jobs/jobs.ts';
 import type { Registry } from '../processes/registry.ts';
 import type { Dataset } from '../products/dataset.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { JobChange } from './events.ts';
-
-interface NodeView {
-  readonly engine: string;
-  readonly node: string;
-  readonly resources: Resources;
-  readonly free?: Resources;
-}
 
 export interface OperatorOptions {
   readonly jobs: Jobs;
   readonly registry: Pick<Registry, 'bundles' | 'deploy'>;
   readonly datasets: readonly Dataset[];
-  readonly nodes: () => readonly NodeView[];
+  readonly operations: Operations;
+  readonly scheduler: Pick<Scheduler, 'nodes' | 'groups' | 'policy' | 'drain'>;
+  /**
+   * Reads the configuration anew and applies its section on scheduling. Tells which other keys have changed, for which
+   * it would have to be started again. Rejects with INVALID_PARAMETER: then all stays as it is.
+   */
+  readonly reloadScheduling: () => Promise<{
+    readonly policy: Policy;
+    readonly unapplied: readonly string[];
+  }>;
   /** Bytes of an attempt's log from `offset`, at most `limit` of them, and the offset after them. */
   readonly readLog: (
     attemptId: string,

@@ -22,12 +22,12 @@ export async function startPage(options: OperatorOptions): Promise<string> {
 <h1>Pushbroom ${escapeXml(options.version)}</h1>
 <table>
 ${row(['Active jobs', `${active.items.length}${active.next === undefined ? '' : ' or more'}`])}
-${row(['Nodes', options.nodes().length])}
+${row(['Nodes', options.scheduler.nodes().length])}
 ${row(['Bundles', options.registry.bundles().length])}
 ${row(['Datasets', options.datasets.length])}
 </table>
 <p>
-<a href="/api/jobs">Jobs</a> · <a href="/api/nodes">Nodes</a> · <a href="/api/processors">Processors</a> ·
+<a href="/api/jobs">Jobs</a> · <a href="/api/nodes">Nodes</a> · <a href="/api/groups">Groups</a> · <a href="/api/processors">Processors</a> ·
 <a href="/api/datasets">Datasets</a> · <a href="/api/openapi.json">OpenAPI</a> · <a href="/health">Health</a>
 </p>
 <h2>Newest jobs</h2>

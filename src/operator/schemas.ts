@@ -29,6 +29,9 @@ const JOB = {
   reference: Type.Optional(Type.String({ description: "The portal's own reference" })),
   state: Type.Enum([...JOB_STATES]),
   percent: Type.Number({ minimum: 0, maximum: 100 }),
+  group: Type.String({ description: 'Whose share of the cluster it uses' }),
+  priority: Type.Integer({ description: 'Within its group; higher goes first' }),
+  paused: Type.Boolean(),
   message: Type.Optional(Type.String()),
   acceptedAt: Time,
   startedAt: Type.Optional(Time),
@@ -57,6 +60,7 @@ export const JobDetails = Type.Object({
   parameters: Texts,
   outputFormat: Type.Optional(Type.String()),
   inputs: Texts,
+  retryOf: Type.Optional(Type.String({ description: 'The ended job that it does again' })),
 });
 export type JobDetails = Static<typeof JobDetails>;
 
@@ -101,6 +105,12 @@ export const Attempt = Type.Object({
   state: Type.Enum([...ATTEMPT_STATES]),
   engine: Type.String(),
   node: Type.String(),
+  locality: Type.Optional(
+    Type.Enum(['node', 'rack', 'pool', 'any'], { description: 'How near to its input it ran' }),
+  ),
+  speculative: Type.Optional(
+    Type.Boolean({ description: 'Made beside one that takes far longer than its peers' }),
+  ),
   launchedAt: Time,
   endedAt: Type.Optional(Time),
   exitCode: Type.Optional(Type.Integer()),
@@ -147,10 +157,95 @@ export type Dataset = Static<typeof Dataset>;
 export const Node = Type.Object({
   engine: Type.String(),
   node: Type.String(),
+  rack: Type.Optional(Type.String()),
+  pool: Type.Optional(Type.String()),
   resources: Resources,
-  free: Type.Optional(Resources),
+  free: Resources,
+  attempts: Type.Integer({ minimum: 0, description: 'How many run there' }),
+  drained: Type.Optional(Type.String({ description: 'Why an operator has taken it out of work' })),
+  coolingOff: Type.Optional(
+    Type.Object({ until: Time, reason: Type.String() }, { description: 'It gets no work until' }),
+  ),
 });
 export type Node = Static<typeof Node>;
+
+const Limits = Type.Object({
+  runningTasks: Type.Optional(Count),
+  cpus: Type.Optional(Type.Number()),
+  queuedJobs: Type.Optional(Count),
+  productsPerRequest: Type.Optional(Count),
+});
+
+export const Group = Type.Object({
+  path: Type.String({ description: "Jobs name the leaves, e.g. 'project/tep'" }),
+  weight: Type.Number(),
+  minimumPercent: Type.Number(),
+  maximumPercent: Type.Number(),
+  limits: Limits,
+  userLimits: Limits,
+  users: Type.Array(Type.String()),
+  use: Type.Object({ cpus: Type.Number(), memoryMb: Type.Number(), tasks: Count, jobs: Count }),
+  share: Type.Number({ description: 'Of the cluster, that it has: 0 to 1' }),
+  fairShare: Type.Number({ description: 'Of the cluster, that is due to it now: 0 to 1' }),
+});
+export type Group = Static<typeof Group>;
+
+export const Scheduling = Type.Object(
+  {},
+  { additionalProperties: true, description: 'The section of the configuration, with defaults' },
+);
+
+export const Reloaded = Type.Object({
+  scheduling: Scheduling,
+  unapplied: Type.Array(Type.String(), {
+    description: 'Other keys that have changed; they wait for a restart',
+  }),
+});
+export type Reloaded = Static<typeof Reloaded>;
+
+export const Drain = Type.Object(
+  { reason: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })) },
+  { additionalProperties: false },
+);
+
+export const FailureGroup = Type.Object({
+  cause: Type.String({ description: 'What its failures have in common' }),
+  kind: Type.String(),
+  count: Type.Integer({ minimum: 0, description: 'Attempts that failed so' }),
+  example: Type.String({ description: 'The first of them' }),
+  message: Type.String({ description: 'What that one said' }),
+  firstAt: Time,
+  lastAt: Time,
+});
+export type FailureGroup = Static<typeof FailureGroup>;
+
+export const SuspectInput = Type.Object({
+  input: Type.String(),
+  jobs: Type.Integer({ minimum: 0, description: 'In how many it failed' }),
+  jobIds: Type.Array(Type.String(), { description: 'The latest few of them' }),
+  message: Type.String({ description: 'What it failed with last' }),
+  lastAt: Time,
+});
+export type SuspectInput = Static<typeof SuspectInput>;
+
+export const Explanation = Type.Object({
+  id: Type.String(),
+  state: Type.String(),
+  summary: Type.String(),
+  reasons: Type.Array(
+    Type.Object({
+      code: Type.String(),
+      message: Type.String(),
+      tasks: Type.Optional(Count),
+      until: Type.Optional(Time),
+    }),
+  ),
+  position: Type.Optional(Type.Integer({ description: '1 is next' })),
+  of: Type.Optional(Count),
+  expectedStart: Type.Optional(Time),
+  remedies: Type.Array(Type.String()),
+});
+export type Explanation = Static<typeof Explanation>;
 
 export const Health = Type.Object({
   version: Type.String(),
@@ -182,10 +277,72 @@ export const JobFilter = Type.Object(
     state: Type.Optional(Type.Array(Type.Enum([...JOB_STATES]), { maxItems: 10 })),
     user: Type.Optional(Type.String({ maxLength: 500 })),
     process: Type.Optional(Type.String({ maxLength: 500 })),
+    group: Type.Optional(Type.String({ maxLength: 500 })),
     ...paging,
   },
   { additionalProperties: false },
 );
+
+const PRIORITY = {
+  priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 200 })),
+  group: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
+};
+const RETRY = {
+  cause: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 500, description: 'Part of a cause, or its kind' }),
+  ),
+  memoryMb: Type.Optional(Type.Integer({ minimum: 1, description: 'For each attempt' })),
+  version: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: 'Of the bundle; for ended jobs' }),
+  ),
+};
+
+export const JobChange = Type.Object(PRIORITY, { additionalProperties: false });
+
+export const Retry = Type.Object(
+  {
+    tasks: Type.Optional(Type.Array(Count, { minItems: 1, maxItems: 100_000 })),
+    ...RETRY,
+  },
+  { additionalProperties: false },
+);
+
+export const SelectedAction = Type.Object(
+  {
+    action: Type.Enum(['pause', 'resume', 'cancel', 'retry', 'prioritise']),
+    ids: Type.Optional(Type.Array(Type.String({ maxLength: 200 }))),
+    filter: Type.Optional(
+      Type.Object(
+        {
+          state: Type.Optional(Type.Array(Type.Enum([...JOB_STATES]), { maxItems: 10 })),
+          user: Type.Optional(Type.String({ maxLength: 500 })),
+          process: Type.Optional(Type.String({ maxLength: 500 })),
+          group: Type.Optional(Type.String({ maxLength: 500 })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    dryRun: Type.Optional(Type.Boolean({ default: false })),
+    ...PRIORITY,
+    ...RETRY,
+  },
+  { additionalProperties: false },
+);
+export type SelectedAction = Static<typeof SelectedAction>;
+
+export const Outcome = Type.Object({
+  jobId: Type.String(),
+  done: Type.Boolean(),
+  message: Type.String({ description: 'What was done, or why not' }),
+  newJobId: Type.Optional(Type.String({ description: 'The job that does an ended one again' })),
+});
+export type Outcome = Static<typeof Outcome>;
+
+export const Report = Type.Object({
+  message: Type.String(),
+  items: Type.Array(Outcome),
+});
+export type Report = Static<typeof Report>;
 
 export const TaskFilter = Type.Object(
   {
@@ -215,6 +372,12 @@ export const TaskPath = Type.Object({
   id: Type.String({ maxLength: 200 }),
   n: Type.Integer({ minimum: 0, maximum: 2_147_483_647 }),
 });
+export const NodePath = Type.Object({
+  engine: Type.String({ maxLength: 200 }),
+  node: Type.String({ maxLength: 500 }),
+});
+export type NodePath = Static<typeof NodePath>;
+export const ExplainPath = Type.Object({ id: Type.String({ minLength: 1, maxLength: 300 }) });
 export const AttemptPath = Type.Object({
   id: Type.String({ pattern: String.raw`^[A-Za-z0-9_-]{1,200}\.\d{1,9}\.\d{1,9}$` }),
 });

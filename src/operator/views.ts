@@ -1,11 +1,28 @@
 import { taskId } from '../core/ids.ts';
 import type { JobResult, Millis } from '../core/model.ts';
+import type { Policy } from '../core/policy.ts';
 import { stagingPath } from '../jobs/jobs.ts';
+import type * as jobs from '../jobs/jobs.ts';
 import type { JobStatus } from '../jobs/jobs.ts';
 import { processId } from '../processes/descriptor.ts';
 import type { DeployedBundle } from '../processes/bundle.ts';
+import type { GroupStatus, NodeStatus } from '../scheduler/status.ts';
+import type * as store from '../store/store.ts';
 import type { AttemptView, TaskView } from '../store/store.ts';
-import type { Attempt, Bundle, Job, JobDetails, Result, Task } from './schemas.ts';
+import type {
+  Attempt,
+  Bundle,
+  Explanation,
+  FailureGroup,
+  Group,
+  Job,
+  JobDetails,
+  Node,
+  Outcome,
+  Result,
+  SuspectInput,
+  Task,
+} from './schemas.ts';
 
 /** From our own records to what the operator API answers. */
 
@@ -20,6 +37,9 @@ export function jobView({ job, ...status }: JobStatus): Job {
     ...(job.reference !== undefined && { reference: job.reference }),
     state: status.state,
     percent: status.percent,
+    group: status.control.group,
+    priority: status.control.priority,
+    paused: status.control.isPaused,
     ...(status.message !== undefined && { message: status.message }),
     acceptedAt: iso(job.acceptedAt),
     ...(status.startedAt !== undefined && { startedAt: iso(status.startedAt) }),
@@ -43,6 +63,7 @@ export function jobDetailsView(status: JobStatus): JobDetails {
     parameters: job.parameters,
     ...(job.outputFormat !== undefined && { outputFormat: job.outputFormat }),
     inputs: job.inputs,
+    ...(job.retryOf && { retryOf: job.retryOf.jobId }),
   };
 }
 
@@ -68,6 +89,8 @@ export function attemptView(attempt: AttemptView): Attempt {
     state: attempt.state,
     engine: attempt.engine,
     node: attempt.node,
+    ...(attempt.locality && { locality: attempt.locality }),
+    ...(attempt.isSpeculative && { speculative: true }),
     launchedAt: iso(attempt.launchedAt),
     ...(attempt.endedAt !== undefined && { endedAt: iso(attempt.endedAt) }),
     ...(exitCode !== undefined && { exitCode }),
@@ -95,4 +118,90 @@ export const bundleView = (bundle: DeployedBundle): Bundle => ({
     id: processId(bundle, executableName),
     title,
   })),
+});
+
+export const outcomeView = ({ isDone, ...outcome }: jobs.Outcome): Outcome => ({
+  ...outcome,
+  done: isDone,
+});
+
+export const explanationView = ({
+  reasons,
+  remedies,
+  expectedStart,
+  ...explanation
+}: jobs.FullExplanation): Explanation => ({
+  ...explanation,
+  reasons: reasons.map(({ until, ...reason }) => ({
+    ...reason,
+    ...(until !== undefined && { until: iso(until) }),
+  })),
+  ...(expectedStart !== undefined && { expectedStart: iso(expectedStart) }),
+  remedies: [...remedies],
+});
+
+export const failureGroupView = ({
+  firstAt,
+  lastAt,
+  ...group
+}: store.FailureGroup): FailureGroup => ({
+  ...group,
+  firstAt: iso(firstAt),
+  lastAt: iso(lastAt),
+});
+
+export const suspectInputView = ({
+  lastAt,
+  jobIds,
+  ...suspect
+}: store.SuspectInput): SuspectInput => ({
+  ...suspect,
+  jobIds: [...jobIds],
+  lastAt: iso(lastAt),
+});
+
+export function nodeView({ engine, node, rack, pool, ...status }: NodeStatus): Node {
+  const free = { cpus: 0, memoryMb: 0 };
+  for (const { resources } of status.offers) {
+    free.cpus += resources.cpus;
+    free.memoryMb += resources.memoryMb;
+  }
+  return {
+    engine,
+    node,
+    ...(rack !== undefined && { rack }),
+    ...(pool !== undefined && { pool }),
+    resources: status.total ?? { cpus: 0, memoryMb: 0 },
+    free,
+    attempts: status.attempts,
+    ...(status.drained !== undefined && { drained: status.drained }),
+    ...(status.coolingOff && {
+      coolingOff: { until: iso(status.coolingOff.until), reason: status.coolingOff.reason },
+    }),
+  };
+}
+
+export function groupView({ path, policy, use, share, fairShare }: GroupStatus): Group {
+  const { weight, minimumPercent, maximumPercent, limits, userLimits, users } = policy;
+  return {
+    path,
+    weight,
+    minimumPercent,
+    maximumPercent,
+    limits,
+    userLimits,
+    users: [...users],
+    use,
+    share,
+    fairShare,
+  };
+}
+
+/** As it is written in the configuration. */
+export const schedulingView = ({
+  stragglers: { isEnabled, ...stragglers },
+  ...policy
+}: Policy) => ({
+  ...policy,
+  stragglers: { enabled: isEnabled, ...stragglers },
 });

@@ -125,10 +125,19 @@ function acceptedJob({ process, inputs, caller }: ExecuteRequest, number: number
     process,
     title: inputs['productionName'] ?? process,
     user: caller.user,
+    group: 'default',
+    priority: 100,
     acceptedAt: ACCEPTED_AT,
     processor: { bundle, version, processor, bundleHash: '00' },
     workflow: { type: 'L2Plus', process: plan },
-    retry: { maxAttempts: 3, maxLosses: 3, delay: 1, maxDelay: 10, failurePercent: 0 },
+    retry: {
+      maxAttempts: 3,
+      maxLosses: 3,
+      delay: 1,
+      maxDelay: 10,
+      maxMemoryMb: 512,
+      failurePercent: 0,
+    },
     products: { dataset: inputs['inputDataSetName'] ?? '', productType: 'ANY' },
     periods: [],
     parameters: {},
@@ -137,6 +146,7 @@ function acceptedJob({ process, inputs, caller }: ExecuteRequest, number: number
   };
   return {
     job,
+    control: { group: 'default', priority: 100, isPaused: false },
     state: 'accepted',
     updatedAt: ACCEPTED_AT,
     splitEnded: false,

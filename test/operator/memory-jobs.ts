@@ -58,12 +58,13 @@ export function createMemoryJobs(): MemoryJobs {
       return move(id, {});
     },
     status: async (id) => known(id),
-    async list({ states, user, process, limit, after }) {
+    async list({ states, user, process, group, limit, after }) {
       const all = [...jobs.values()]
         .toReversed()
         .filter(({ state }) => !states || states.includes(state))
         .filter(({ job }) => user === undefined || job.user === user)
-        .filter(({ job }) => process === undefined || job.process === process);
+        .filter(({ job }) => process === undefined || job.process === process)
+        .filter(({ control }) => group === undefined || control.group === group);
       return page(all, limit, after, ({ job }) => job.id);
     },
     async ended(id) {
@@ -122,10 +123,19 @@ function acceptedJob(id: string, { process, inputs, caller }: ExecuteRequest): J
     process,
     title: inputs['productionName'] ?? 'untitled',
     user: caller.user,
+    group: 'default',
+    priority: 100,
     acceptedAt: ACCEPTED_AT,
     processor: { bundle: 'timescan', version: '1.0', processor: 'Indices', bundleHash: 'ab12' },
     workflow: { type: 'L3', process: PLAN },
-    retry: { maxAttempts: 3, maxLosses: 3, delay: 1, maxDelay: 60, failurePercent: 0 },
+    retry: {
+      maxAttempts: 3,
+      maxLosses: 3,
+      delay: 1,
+      maxDelay: 60,
+      maxMemoryMb: 512,
+      failurePercent: 0,
+    },
     products: { dataset: inputs['inputDataSetName'] ?? 'scenes', productType: 'ANY' },
     periods: [{ from: '2015-08-01', to: '2021-01-01' }],
     parameters: {},
@@ -134,6 +144,7 @@ function acceptedJob(id: string, { process, inputs, caller }: ExecuteRequest): J
   };
   return {
     job,
+    control: { group: 'default', priority: 100, isPaused: false },
     state: 'accepted',
     percent: 0,
     updatedAt: ACCEPTED_AT,

@@ -3,10 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
+import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import { PushbroomError } from '../../src/errors.ts';
+import type { Operations } from '../../src/jobs/jobs.ts';
 import type { OperatorOptions } from '../../src/operator/options.ts';
 import { createOperatorServer } from '../../src/operator/server.ts';
 import { DEFAULT_LIMITS } from '../../src/processes/archive.ts';
 import { createRegistry } from '../../src/processes/registry.ts';
+import type { NodeStatus } from '../../src/scheduler/status.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import type { MemoryJobs } from './memory-jobs.ts';
 
@@ -27,11 +31,26 @@ export const DATASET = {
   maxDate: '2021-01-01',
 };
 
-export const NODE = {
+const NODE: NodeStatus = {
+  key: 'local/here',
   engine: 'local',
   node: 'here',
-  resources: { cpus: 2, memoryMb: 4096 },
-  free: { cpus: 1, memoryMb: 3584 },
+  total: { cpus: 2, memoryMb: 4096 },
+  offers: [{ id: '1', engine: 'local', node: 'here', resources: { cpus: 1, memoryMb: 3584 } }],
+  use: { cpus: 1, memoryMb: 512 },
+  attempts: 1,
+};
+
+const refuse = async (): Promise<never> => {
+  throw new PushbroomError('NO_SUCH_JOB', 'There are no jobs in a store here');
+};
+/** What operators do to jobs is tested with a real store, see `centre.ts`. */
+const NO_OPERATIONS: Operations = {
+  act: refuse,
+  actOnAll: refuse,
+  explain: refuse,
+  failures: refuse,
+  suspectInputs: async () => [],
 };
 
 /** The real operator server over jobs in memory and a real registry, not listening yet. */
@@ -50,7 +69,14 @@ export async function createTestServer(change: Partial<OperatorOptions> = {}): P
     jobs,
     registry,
     datasets: [DATASET],
-    nodes: () => [NODE],
+    operations: NO_OPERATIONS,
+    scheduler: {
+      nodes: () => [NODE],
+      groups: () => [],
+      policy: () => DEFAULT_POLICY,
+      drain: async () => undefined,
+    },
+    reloadScheduling: async () => ({ policy: DEFAULT_POLICY, unapplied: [] }),
     async readLog(attemptId, stream, offset, limit) {
       const part = (logs.get(`${attemptId}.${stream}`) ?? Buffer.alloc(0)).subarray(
         offset,

@@ -1,0 +1,148 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { startCentre } from '../../test/operator/centre.ts';
+import type { Centre } from '../../test/operator/centre.ts';
+import { run } from '../../test/operator/command-line.ts';
+import type { Run } from '../../test/operator/command-line.ts';
+
+let centre: Centre;
+beforeEach(async () => {
+  centre = await startCentre();
+});
+afterEach(() => centre[Symbol.asyncDispose]());
+
+const cli = (...argv: readonly string[]): Promise<Run> =>
+  run(argv, { env: { PUSHBROOM_URL: centre.url } });
+
+test('jobs are paused and shown so, resumed, and cancelled', async () => {
+  await centre.submit('one', ['a']);
+  expect(await cli('pause', 'one')).toEqual({ code: 0, stdout: 'one paused\n', stderr: '' });
+  expect((await cli('jobs')).stdout).toMatch(/^one +paused /m);
+  expect((await cli('resume', 'one')).stdout).toBe('one resumed\n');
+  expect((await cli('jobs')).stdout).toMatch(/^one +running /m);
+  expect((await cli('cancel', 'one')).stdout).toBe('one cancelled\n');
+  expect((await cli('job', 'one')).stdout).toMatch(/^State +dismissed/m);
+});
+
+test('what could not be done is told in one line, after what could', async () => {
+  await centre.submit('one', ['a']);
+  await centre.submit('two', ['a']);
+  expect(await cli('cancel', 'one', 'nope', 'two')).toEqual({
+    code: 1,
+    stdout: 'one cancelled\ntwo cancelled\n',
+    stderr: "pushbroom: 2 of 3 jobs were cancelled; 1 not: There is no job 'nope'.\n",
+  });
+});
+
+test('several jobs that are selected by options need a yes', async () => {
+  await centre.submit('one', ['a']);
+  await centre.submit('two', ['a']);
+  expect(await cli('pause', '--user', 'alice')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      'pushbroom: 2 jobs would be paused. Look at them with --dry-run, or add --yes to do it.\n',
+  });
+  const dry = await cli('pause', '--state', 'accepted,running', '--dry-run');
+  expect(dry.stdout).toBe('two would be paused\none would be paused\n');
+  expect((await cli('jobs')).stdout).not.toContain('paused');
+  const { code, stdout } = await cli('pause', '--user', 'alice', '--yes', '--json');
+  expect([code, JSON.parse(stdout).message]).toEqual([0, '2 jobs were paused.']);
+});
+
+test('one job that is selected by options needs none', async () => {
+  await centre.submit('one', ['a'], { user: 'anna' });
+  expect((await cli('cancel', '--user', 'anna')).stdout).toBe('one cancelled\n');
+});
+
+test('jobs get another priority and group', async () => {
+  await centre.submit('one', ['a']);
+  const { stdout } = await cli('prioritise', 'one', '--priority', '7', '--to', 'project/tep');
+  expect(stdout).toBe('one changed\n');
+  const shown = (await cli('job', 'one')).stdout;
+  expect(shown).toMatch(/^Group +project\/tep\nPriority +7$/m);
+  expect((await cli('jobs', '--group', 'project/tep')).stdout).toContain('one');
+});
+
+test('failures are listed, explained and retried for their cause', async () => {
+  await centre.submit('one', ['a', 'b', 'c']);
+  centre.engine.fail('one.0.1', 'processor', 'exit code 3');
+  centre.engine.fail('one.1.1', 'time', 'it ran longer than 60 s');
+  await centre.settled();
+  const { stdout } = await cli('failures', 'one');
+  expect(stdout).toMatch(/^ATTEMPTS +KIND +EXAMPLE +LAST \(UTC\) +WHY\n/);
+  expect(stdout).toMatch(/^1 +time +one\.1\.1 .* it ran longer than 60 s$/m);
+  const explained = (await cli('explain', 'one.1')).stdout;
+  expect(explained).toContain('one.1 is failed: It failed after one attempt: it ran longer');
+  expect(explained).toMatch(/What to do:\n {2}Look at 'pushbroom logs one'/);
+  expect((await cli('retry', 'one', '--cause', 'time', '--memory', '1024')).stdout).toBe(
+    'one retried: 1 failed task\n',
+  );
+  expect((await cli('retry', 'one', '--task', '0')).stdout).toBe('one retried: 1 failed task\n');
+  expect(JSON.parse((await cli('failures', 'one', '--json')).stdout).items).toBeDefined();
+});
+
+test('the retry of a job that has ended names the new one', async () => {
+  await centre.submit('one', ['a']);
+  await cli('cancel', 'one');
+  const { code, stdout } = await cli('retry', '--state', 'dismissed', '--version', '1.1');
+  expect(code).toBe(0);
+  expect(stdout).toBe(`one retried as a new job: ${centre.submitted[0]!.id}\n`);
+});
+
+test('nodes are listed, drained by their names and given back', async () => {
+  await centre.submit('one', ['a']);
+  expect((await cli('nodes')).stdout).toMatch(
+    /^manual +n1 +rack-1 +- +4 +3 +4096 +3584 +1 +in work$/m,
+  );
+  const drained = await cli('nodes', 'drain', 'n1', '--reason', 'disk dies');
+  expect(drained.stdout).toMatch(/ drained: disk dies$/m);
+  const given = await cli('nodes', 'undrain', 'manual/n1', '--json');
+  expect(JSON.parse(given.stdout)).toMatchObject({ node: 'n1', attempts: 1 });
+  expect(await cli('nodes', 'drain', 'n9')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: "pushbroom: there is no node 'n9'; there are: manual/n1\n",
+  });
+});
+
+test('groups tell what is due to them, and the configuration is read anew', async () => {
+  await centre.submit('one', ['a'], { user: 'utep', group: 'project/tep' });
+  const { stdout } = await cli('groups');
+  expect(stdout).toMatch(/^project\/tep +1 +0-100 % +\d+ % +25 % +1 +1 +1 +5 open jobs +-$/m);
+  expect((await cli('reload')).stdout).toBe(
+    'reloaded; changed as well, but only a restart applies it: jobs.maxAttempts\n',
+  );
+});
+
+test('suspect inputs are listed', async () => {
+  expect((await cli('inputs')).stdout).toBe('no suspect inputs\n');
+  for (const id of ['one', 'two', 'three']) {
+    await centre.submit(id, ['bad']);
+    centre.engine.fail(`${id}.0.1`, 'processor', 'corrupt');
+    await centre.settled();
+  }
+  expect((await cli('inputs')).stdout).toMatch(/^\/archive\/bad +3 .* corrupt$/m);
+});
+
+test.each<[string[], string]>([
+  [['pause'], 'name jobs by their ids, or by --state, --user, --group or --process'],
+  [
+    ['pause', 'one', '--user', 'x'],
+    'name jobs by their ids, or by --state, --user, --group or --process',
+  ],
+  [['pause', '--user', 'nobody'], 'No job is selected: none that matches is accepted or running.'],
+  [['prioritise', 'one'], 'Say the new priority, the new group or both.'],
+  [['prioritise', 'one', '--priority', 'high'], 'It must be a whole number from 0 to 200.'],
+  [['prioritise', 'one', '--to', 'x'], "There is no group 'x' for jobs. There are: default, "],
+  [['retry', 'one', '--task', 'a'], 'It must be a whole number from 0 to '],
+  [['retry', '--user', 'x', '--task', '1'], '--task goes with the id of one job'],
+  [['retry', 'one', '--memory', '-1'], 'It must be a whole number from 1 to '],
+  [['explain', 'nope'], "There is no job 'nope'."],
+  [['failures', 'nope'], "There is no job 'nope'."],
+])('%j fails with one line', async (argv, line) => {
+  await centre.submit('one', ['a']);
+  const { code, stdout, stderr } = await cli(...argv);
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toContain(line);
+  expect(stderr.trimEnd()).not.toContain('\n');
+});

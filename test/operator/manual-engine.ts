@@ -1,0 +1,72 @@
+import type { EngineEvent } from '../../src/core/change.ts';
+import type { AttemptId, FailureKind, Offer, Resources } from '../../src/core/model.ts';
+import type { AttemptNews, Engine } from '../../src/engines/engine.ts';
+
+interface Running {
+  readonly node: string;
+  readonly resources: Resources;
+}
+
+/** An engine whose attempts run until a test ends them. */
+export function createManualEngine(nodes: Readonly<Record<string, Resources>>) {
+  const running = new Map<AttemptId, Running>();
+  const free = new Map(Object.entries(nodes).map(([node, total]) => [node, { ...total }]));
+  let emit: (event: EngineEvent) => void = () => undefined;
+  let count = 0;
+  const engine = 'manual';
+
+  function change(node: string, { cpus, memoryMb }: Resources, sign: 1 | -1): void {
+    const now = free.get(node)!;
+    now.cpus += sign * cpus;
+    now.memoryMb += sign * memoryMb;
+  }
+
+  function offer(node: string): void {
+    const resources = { ...free.get(node)! };
+    if (resources.cpus === 0) return;
+    const offered: Offer = { id: `offer-${(count += 1)}`, engine, node, resources };
+    emit({ type: 'offered', offers: [offered] });
+  }
+
+  function end(attemptId: AttemptId, { state: to, result }: AttemptNews): void {
+    const attempt = running.get(attemptId);
+    if (!attempt) return;
+    running.delete(attemptId);
+    change(attempt.node, attempt.resources, 1);
+    emit({ type: 'attemptMoved', engine, attemptId, to, ...(result && { result }) });
+    offer(attempt.node);
+  }
+
+  const port: Engine = {
+    id: engine,
+    async run(tell, signal) {
+      emit = tell;
+      for (const [node, resources] of Object.entries(nodes)) {
+        emit({ type: 'nodeUp', engine, node, resources, rack: 'rack-1' });
+        offer(node);
+      }
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    },
+    async launch({ node, attempts }) {
+      for (const { assignment, resources } of attempts) {
+        change(node, resources, -1);
+        running.set(assignment.attemptId, { node, resources });
+        const { attemptId } = assignment;
+        emit({ type: 'attemptMoved', engine, attemptId, to: 'running' });
+      }
+      offer(node);
+    },
+    kill: async (attemptId) => end(attemptId, { state: 'killed' }),
+    reconcile: async (ids) => new Map(ids.map((id) => [id, { state: 'lost' }])),
+  };
+
+  return {
+    port,
+    running,
+    finish: (id: AttemptId) =>
+      end(id, { state: 'finished', result: { outputs: [{ path: 'a.tif', size: 1 }] } }),
+    fail: (id: AttemptId, kind: FailureKind, message: string) =>
+      end(id, { state: 'failed', result: { exitCode: 1, failure: { kind, message } } }),
+    leave: (node: string) => emit({ type: 'nodeDown', engine, node }),
+  };
+}
