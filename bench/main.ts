@@ -1,12 +1,27 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { history } from './history.ts';
 import { local } from './local.ts';
+import { locality } from './locality.ts';
+import { million } from './million.ts';
+import { recover } from './recover.ts';
 import { table } from './report.ts';
 import type { Bench } from './report.ts';
+import { schedule } from './schedule.ts';
 import { start } from './start.ts';
+import { submit } from './submit.ts';
 
-const BENCHES: Readonly<Record<string, Bench>> = { local, start };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  history,
+  local,
+  locality,
+  million,
+  recover,
+  schedule,
+  start,
+  submit,
+};
 
 const { values, positionals } = parseArgs({
   options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },

@@ -1,18 +1,13 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { startPushbroom } from '../test/servers/pushbroom.ts';
+import { residentMb } from './measure.ts';
 import { median } from './report.ts';
 import type { Bench } from './report.ts';
 
 const ROUNDS = 5;
-
-/** Resident memory in MB. */
-async function memory(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)![1]) / 1024;
-}
 
 export const start: Bench = {
   title: 'start: from the start of `serve` to both listeners answering, and idle memory',
@@ -25,7 +20,7 @@ export const start: Bench = {
         const begun = performance.now();
         const server = await startPushbroom(directory, {});
         const taken = (performance.now() - begun) / 1000;
-        const used = await memory(server.pid);
+        const used = await residentMb(server.pid);
         await server.stop();
         say(
           `round ${round}: ${taken.toFixed(2)} s, ${used.toFixed(0)} MB${round === 0 ? ' (not counted)' : ''}`,
