@@ -8,17 +8,23 @@ import type { FastifyInstance } from 'fastify';
 import { destination, pino } from 'pino';
 import type { Logger } from 'pino';
 
-import { describeConfig, loadConfig } from './config.ts';
-import type { Config } from './config.ts';
+import { describeConfig, loadConfig, reloadPolicy } from './config.ts';
+import type { Config, ConfigSource, Reload } from './config.ts';
 import type { RunningServer, ServeOptions } from './cli/deps.ts';
+import { productLimit } from './core/policy.ts';
 import { createLocal } from './engines/local/local.ts';
-import { PushbroomError } from './errors.ts';
+import { PushbroomError, messageOf } from './errors.ts';
 import { createPublicServer } from './gateways/public.ts';
 import { createAssigner } from './jobs/assign.ts';
-import { cleanJob, sweep } from './jobs/clean.ts';
-import type { Jobs } from './jobs/jobs.ts';
+import { createCleaner } from './jobs/clean.ts';
+import type { Cleaner } from './jobs/clean.ts';
+import { createOperations } from './jobs/control.ts';
+import type { Jobs, Operations } from './jobs/jobs.ts';
 import { createLogReader } from './jobs/log.ts';
+import { withoutUnwanted } from './jobs/retry.ts';
+import { createReuse } from './jobs/reuse.ts';
 import { createJobs } from './jobs/service.ts';
+import type { JobsOptions } from './jobs/service.ts';
 import { createLayout } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { lock } from './lock.ts';
@@ -39,7 +45,7 @@ import { version } from './version.ts';
 
 /** Starts the service; resolves when both listeners answer. */
 export async function serve({ config: file, overrides }: ServeOptions): Promise<RunningServer> {
-  const config = await loadConfig({
+  const source: ConfigSource = {
     ...(file !== undefined && { file }),
     overrides: {
       ...(overrides.dataDir !== undefined && { dataDir: overrides.dataDir }),
@@ -47,7 +53,8 @@ export async function serve({ config: file, overrides }: ServeOptions): Promise<
       internal: { host: overrides.internalHost, port: overrides.internalPort },
       log: { file: overrides.logFile },
     },
-  });
+  };
+  const config = await loadConfig(source);
   const logger = pino({ level: config.log.level }, destination(config.log.file ?? 2));
   logger.debug(`configuration:\n${describeConfig(config)}`);
   const layout = createLayout(resolve(config.dataDir));
@@ -59,7 +66,7 @@ export async function serve({ config: file, overrides }: ServeOptions): Promise<
     for (const closer of closers.splice(0).toReversed()) await closer();
   };
   try {
-    return { ...(await start(config, layout, logger, closers)), close };
+    return { ...(await start(source, config, layout, logger, closers)), close };
   } catch (error) {
     await close();
     throw error;
@@ -67,6 +74,7 @@ export async function serve({ config: file, overrides }: ServeOptions): Promise<
 }
 
 async function start(
+  source: ConfigSource,
   config: Config,
   layout: Layout,
   logger: Logger,
@@ -83,9 +91,12 @@ async function start(
   for (const bundle of config.bundles) await registry.deploy(bundle, 'configuration');
   const urls = { publicUrl: '', internalUrl: '' };
   const baseUrl = () => config.public.baseUrl ?? urls.publicUrl;
-  const scheduler = await createScheduler({ config, layout, logger, store, registry, baseUrl });
+  const { keepFailed } = config.jobs;
+  const cleaner = createCleaner({ store, layout, keepFailed, now: systemClock.now });
+  const parts = { config, layout, logger, store, registry, cleaner, baseUrl };
+  const scheduler = await createScheduler(parts);
   closers.push(() => scheduler.stop());
-  const jobs = createJobs({
+  const jobsOptions: JobsOptions = {
     store,
     scheduler,
     registry,
@@ -93,16 +104,55 @@ async function start(
     defaults: config.jobs,
     now: systemClock.now,
     unique: () => randomBytes(7).toString('hex'),
-  });
-  const deps = { config, layout, logger, store, registry, scheduler, jobs, baseUrl };
+  };
+  const jobs = createJobs(jobsOptions);
+  const operations = createOperations(jobsOptions);
+  const reload = createReload(source, config, scheduler, logger);
+  closers.push(onHangup(reload, logger));
+  const deps = { ...parts, scheduler, jobs, operations, reload };
   const publicServer = await createPublic(deps);
   const operator = await createOperator(deps);
   closers.push(() => Promise.all([publicServer.close(), operator.close()]));
   urls.publicUrl = await listen(publicServer, config.public);
   urls.internalUrl = await listen(operator, config.internal);
   logger.info(urls, 'ready');
-  void sweep(store, layout).catch((error: unknown) => logger.warn({ err: error }, 'sweep failed'));
+  closers.push(sweepDaily(cleaner, logger));
   return urls;
+}
+
+const DAY = 86_400_000;
+
+/** Now and once a day. */
+function sweepDaily({ sweep }: Cleaner, logger: Logger): () => void {
+  const sweepOnce = () =>
+    void sweep().catch((error: unknown) => logger.warn({ err: error }, 'sweep failed'));
+  sweepOnce();
+  const timer = setInterval(sweepOnce, DAY).unref();
+  return () => clearInterval(timer);
+}
+
+/** Applies what of the configuration can change while the service runs. */
+function createReload(
+  source: ConfigSource,
+  config: Config,
+  scheduler: Scheduler,
+  logger: Logger,
+): () => Promise<Reload> {
+  return async () => {
+    const reload = await reloadPolicy(source, config);
+    await scheduler.setPolicy(reload.policy);
+    logger.info({ unapplied: reload.unapplied }, 'the scheduling was configured anew');
+    return reload;
+  };
+}
+
+function onHangup(reload: () => Promise<Reload>, logger: Logger): () => void {
+  const onSignal = () =>
+    void reload().catch((error: unknown) =>
+      logger.error(`the configuration stays as it was: ${messageOf(error)}`),
+    );
+  process.on('SIGHUP', onSignal);
+  return () => process.off('SIGHUP', onSignal);
 }
 
 interface Parts {
@@ -111,11 +161,12 @@ interface Parts {
   readonly logger: Logger;
   readonly store: Store;
   readonly registry: Registry;
+  readonly cleaner: Cleaner;
   readonly baseUrl: () => string;
 }
 
-function createScheduler(parts: Parts): Promise<Scheduler> {
-  const { config, layout, logger, store, registry, baseUrl } = parts;
+async function createScheduler(parts: Parts): Promise<Scheduler> {
+  const { config, layout, logger, store, registry, cleaner, baseUrl } = parts;
   const { local } = config.engines;
   const assign = createAssigner({
     store,
@@ -124,18 +175,24 @@ function createScheduler(parts: Parts): Promise<Scheduler> {
     isolation: chooseIsolation(local.isolation, logger),
     outputLimit: local.outputLimit,
   });
+  const reuse = createReuse({ store, layout });
   const publisher = {
     centre: config.service.provider.name,
     platform: config.service.title,
     baseUrl,
   };
-  return startScheduler({
+  // A split that a crash has interrupted goes on before there is a scheduler to ask.
+  let policy = () => config.scheduling;
+  const scheduler = await startScheduler({
     store,
+    policy: config.scheduling,
     engines: local.enabled
       ? [
           createLocal({
             resources: { cpus: local.cpus, memoryMb: local.memoryMb },
             codeCache: layout.code,
+            directory: layout.runners,
+            keepRunning: local.keepRunning,
           }),
         ]
       : [],
@@ -151,21 +208,32 @@ function createScheduler(parts: Parts): Promise<Scheduler> {
         throw new PushbroomError('NO_SUCH_DATASET', message);
       }
       const { products: query, periods } = job;
-      return findProducts({
+      const found = findProducts({
         dataset,
         query,
         periods,
-        limit: config.jobs.productsPerRequest,
+        limit: productLimit(policy(), job.user, job.group, config.jobs.productsPerRequest),
         signal,
       });
+      return withoutUnwanted(job, found);
     },
-    assign,
+    assign: async (job, task, attempt, resources) => {
+      if (job.retryOf) await reuse(job, task);
+      return assign(job, task, attempt, resources);
+    },
     stage: createStager({ store, layout, publisher, now: systemClock.now }),
-    clean: (job, state) => cleanJob(layout, job, state),
+    clean: cleaner.clean,
   });
+  policy = scheduler.policy;
+  return scheduler;
 }
 
-type ServerParts = Parts & { readonly scheduler: Scheduler; readonly jobs: Jobs };
+interface ServerParts extends Parts {
+  readonly scheduler: Scheduler;
+  readonly jobs: Jobs;
+  readonly operations: Operations;
+  readonly reload: () => Promise<Reload>;
+}
 
 const createPublic = ({ config, layout, logger, registry, jobs }: ServerParts) =>
   createPublicServer({
@@ -184,21 +252,15 @@ const createPublic = ({ config, layout, logger, registry, jobs }: ServerParts) =
   });
 
 const createOperator = (parts: ServerParts) => {
-  const { config, layout, logger, store, registry, scheduler, jobs, baseUrl } = parts;
+  const { config, layout, logger, store, registry, scheduler, jobs, operations, reload, baseUrl } =
+    parts;
   return createOperatorServer({
     jobs,
     registry,
     datasets: config.datasets,
-    nodes: () =>
-      scheduler.nodes().map(({ engine, node, total, offers }) => ({
-        engine,
-        node,
-        resources: total ?? { cpus: 0, memoryMb: 0 },
-        free: {
-          cpus: offers.reduce((sum, { resources }) => sum + resources.cpus, 0),
-          memoryMb: offers.reduce((sum, { resources }) => sum + resources.memoryMb, 0),
-        },
-      })),
+    operations,
+    scheduler,
+    reloadScheduling: reload,
     readLog: createLogReader({ store, layout }),
     subscribe: watchJobs(scheduler, jobs),
     state: () => 'ready',

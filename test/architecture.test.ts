@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'lock.ts': ['errors.ts'],
   'http.ts': ['errors.ts'],
   'version.ts': [],
-  'config-schema.ts': [],
+  'config-schema.ts': ['core'],
   'config-problems.ts': ['config-schema.ts', 'core', 'errors.ts', 'products'],
   'config.ts': [
     'config-schema.ts',
@@ -41,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'processes',
     'products',
     'runner/assignment.ts',
+    'runner/result.ts',
     'scheduler',
     'store/store.ts',
   ],
@@ -53,6 +54,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'jobs',
     'runner/result.ts',
     'store/store.ts',
+  ],
+  simulator: [
+    'core',
+    'errors.ts',
+    'config-schema.ts',
+    'config-problems.ts',
+    'config.ts',
+    'engines/engine.ts',
+    'runner/assignment.ts',
+    'scheduler',
+    'store/store.ts',
+    'store/sqlite',
   ],
   gateways: [
     'core',
@@ -81,6 +94,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'operator/schemas.ts',
     'operator/events.ts',
     'processes/archive.ts',
+    'simulator',
   ],
   // The composition root and the process around it.
   'serve.ts': [''],

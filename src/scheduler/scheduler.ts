@@ -258,11 +258,7 @@ class Loop {
 }
 
 /** @param before what is kept of the state that goes */
-async function load(
-  store: Store,
-  at: Millis,
-  before: Knowledge,
-): Promise<State> {
+async function load(store: Store, at: Millis, before: Knowledge): Promise<State> {
   const state = createState(before);
   for (const { engine, node, reason } of await store.drains()) {
     state.drained.set(nodeKey(engine, node), reason);

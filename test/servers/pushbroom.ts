@@ -79,7 +79,9 @@ async function readUrls(stdout: NodeJS.ReadableStream) {
 /** A directory for one test file, removed after it. */
 export async function temporaryDirectory(): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'pushbroom-e2e-'));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+  // A runner may still be clearing up behind itself.
+  const options = { recursive: true, force: true, maxRetries: 10 };
+  return { path, [Symbol.asyncDispose]: () => rm(path, options) };
 }
 
 /** What the operator REST API says of a job; only what the tests look at. */
