@@ -102,7 +102,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(
-  (file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !file.endsWith('contract.ts'),
+  (file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !/contract[^/]*\.ts$/.test(file),
 );
 
 const importsOf = (file: string): string[] =>

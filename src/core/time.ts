@@ -22,8 +22,19 @@ export function dayNumber(day: Day): number {
 
 const dateOf = (number: number): Date => new Date(number * MILLIS_PER_DAY);
 
+/** Requests ask for the same years again and again, and a date takes longer to write than to remember. */
+const KNOWN = 50_000;
+const known = new Map<number, Day>();
+
 /** The day of a number of the years 0 to 9999. */
-export const dayOfNumber = (number: number): Day => dateOf(number).toISOString().slice(0, 10);
+export function dayOfNumber(number: number): Day {
+  const before = known.get(number);
+  if (before !== undefined) return before;
+  const day = dateOf(number).toISOString().slice(0, 10);
+  if (known.size >= KNOWN) known.clear();
+  known.set(number, day);
+  return day;
+}
 
 /** Fourteen digits, UTC: `yyyyMMddHHmmss`. */
 export const timestamp = (at: Millis): string =>

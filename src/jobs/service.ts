@@ -47,7 +47,7 @@ export function createJobs(options: JobsOptions): Jobs {
     submit: async (request) => {
       const job = jobOf(request, options);
       await scheduler.submit(job);
-      return status(job.id);
+      return accepted(job);
     },
     status,
     list: async (query) => {
@@ -70,6 +70,20 @@ export function createJobs(options: JobsOptions): Jobs {
     },
   };
 }
+
+const NO_TASKS = { total: 0, finished: 0, failed: 0 };
+
+/** A job's status when it has been accepted, without asking for it. */
+const accepted = (job: Job): JobStatus => ({
+  job,
+  control: { group: job.group, priority: job.priority, isPaused: false },
+  state: 'accepted',
+  updatedAt: job.acceptedAt,
+  splitEnded: false,
+  steps: { process: NO_TASKS, aggregate: NO_TASKS, format: NO_TASKS },
+  attempts: 0,
+  percent: 0,
+});
 
 const withPercent = (view: JobView): JobStatus => ({ ...view, percent: percent(view) });
 

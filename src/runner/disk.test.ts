@@ -72,7 +72,7 @@ describe.skipIf(lacks('mounting as root'))('on a disk that is full', () => {
     const where = ['scratch', 'result'] as const;
     const end = await run(await assign('head -c 8000000 /dev/zero > a || exit 1', where));
     expect(end.result.failure).toMatchObject({
-      kind: 'processor',
+      kind: 'disk',
       message: expect.stringContaining('No space left on device'),
     });
     const { bavail, bsize } = statfsSync(small);

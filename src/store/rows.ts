@@ -1,19 +1,35 @@
 import type { Selectable } from 'kysely';
 
-import type { Change } from '../core/change.ts';
 import { attemptId } from '../core/ids.ts';
-import { isAttemptEnded } from '../core/lifecycle.ts';
-import type { Job, JobId, Step, Task } from '../core/model.ts';
+import type { Attempt, Control, Job, JobId, Step, Task, TaskState } from '../core/model.ts';
+import type { OpenTask } from '../core/restore.ts';
+import type { AttemptRecord } from '../core/state.ts';
 import type { Database } from './schema.ts';
-import type { AttemptView, JobView, StepCount, TaskView } from './store.ts';
+import type { AttemptView, FailureGroup, JobView, StepCount, TaskView } from './store.ts';
 
-type JobRow = Selectable<Database['jobs']>;
+/** What rows of the tables mean, whoever read them. */
+
+export type JobRow = Selectable<Database['jobs']>;
 export type TaskRow = Selectable<Database['tasks']>;
 export type AttemptRow = Selectable<Database['attempts']>;
 
+/** A task together with what its attempts say of it. */
+export interface TriedTaskRow extends TaskRow {
+  /** Number of its last attempt; null before the first. */
+  readonly last_attempt: number | null;
+  /** Whether it has one that has not ended: 0 or 1. */
+  readonly is_live: number;
+}
+
 const parse = <T>(json: string): T => JSON.parse(json) as T;
-const json = (value: unknown): string | null =>
-  value === undefined ? null : JSON.stringify(value);
+
+export const controlOf = (
+  row: Pick<JobRow, 'share_group' | 'priority' | 'is_paused'>,
+): Control => ({
+  group: row.share_group,
+  priority: row.priority,
+  isPaused: row.is_paused === 1,
+});
 
 export function jobView(row: JobRow): JobView {
   const count = (step: Step): StepCount => ({
@@ -23,6 +39,7 @@ export function jobView(row: JobRow): JobView {
   });
   return {
     job: parse<Job>(row.spec),
+    control: controlOf(row),
     state: row.state,
     ...(row.started_at !== null && { startedAt: row.started_at }),
     ...(row.ended_at !== null && { endedAt: row.ended_at }),
@@ -35,96 +52,78 @@ export function jobView(row: JobRow): JobView {
   };
 }
 
-export const task = (jobId: JobId, row: TaskRow): Task => ({
-  jobId,
-  number: row.number,
-  step: row.step,
-  key: row.key,
-  ...(row.input !== null && { input: row.input }),
-  ...(row.source !== null && { source: row.source }),
-  ...(row.partition !== null && { partition: row.partition }),
-  firstPeriod: row.first_period,
-  lastPeriod: row.last_period,
-});
+export function task(jobId: JobId, row: TaskRow): Task {
+  const input = row.input ?? (row.step === 'process' ? row.key : null);
+  return {
+    jobId,
+    number: row.number,
+    step: row.step,
+    key: row.key,
+    ...(input !== null && { input }),
+    ...(row.source !== null && { source: row.source }),
+    ...(row.partition !== null && { partition: row.partition }),
+    firstPeriod: row.first_period,
+    lastPeriod: row.last_period,
+    ...(row.location !== null && { location: parse(row.location) }),
+  };
+}
 
-export const taskView = (jobId: JobId, row: TaskRow): TaskView => ({
+function stateOf({ state, is_live }: TriedTaskRow): TaskState {
+  if (state === 'finished' || state === 'failed') return state;
+  return is_live === 1 ? 'running' : 'ready';
+}
+
+export const taskView = (jobId: JobId, row: TriedTaskRow): TaskView => ({
   task: task(jobId, row),
-  state: row.state,
-  attempts: row.attempts,
+  state: stateOf(row),
+  attempts: row.last_attempt ?? 0,
   ...(row.failure !== null && { failure: parse(row.failure) }),
+  ...(row.cause !== null && { cause: row.cause }),
   ...(row.outputs !== null && { outputs: parse(row.outputs) }),
 });
 
-export const attemptView = (jobId: JobId, row: AttemptRow): AttemptView => ({
+export const openTask = (
+  jobId: JobId,
+  row: TaskRow & Pick<TriedTaskRow, 'last_attempt'>,
+): OpenTask => ({
+  task: task(jobId, row),
+  attempts: row.last_attempt ?? 0,
+  failures: row.failures,
+  losses: row.losses,
+  ...(row.not_before !== null && { notBefore: row.not_before }),
+  ...(row.memory_mb !== null && { memoryMb: row.memory_mb }),
+});
+
+const attempt = (jobId: JobId, row: AttemptRow): Omit<Attempt, 'jobId'> => ({
   id: attemptId(jobId, row.task, row.number),
   task: row.task,
   number: row.number,
   engine: row.engine,
   node: row.node,
-  state: row.state,
   launchedAt: row.launched_at,
+  ...(row.locality !== null && { locality: row.locality }),
+  ...(row.is_speculative === 1 && { isSpeculative: true as const }),
+});
+
+export const attemptView = (jobId: JobId, row: AttemptRow): AttemptView => ({
+  ...attempt(jobId, row),
+  state: row.state,
   ...(row.ended_at !== null && { endedAt: row.ended_at }),
   ...(row.result !== null && { result: parse(row.result) }),
 });
 
-type TaskChange = Extract<Change, { type: 'addAttempt' | 'endTask' | 'retryTask' }>;
-
-/** The whole row of a task after a change, so that writing it is one upsert whatever the change. */
-export function taskRow(job: number, change: TaskChange): TaskRow {
-  const row = newTaskRow(job, change.task);
-  const { failures, losses } = change;
-  switch (change.type) {
-    case 'addAttempt':
-      return { ...row, state: 'running', attempts: change.attempt.number, failures, losses };
-    case 'retryTask': {
-      const { attempts, notBefore, failure } = change;
-      return { ...row, attempts, failures, losses, not_before: notBefore, failure: json(failure) };
-    }
-    case 'endTask': {
-      const { attempts, to, outputs, failure } = change;
-      const ends = { outputs: json(outputs), failure: json(failure) };
-      return { ...row, state: to, attempts, failures, losses, ...ends };
-    }
-  }
-}
-
-export const newTaskRow = (job: number, { number, step, key, ...rest }: Task): TaskRow => ({
-  job,
-  number,
-  step,
-  key,
-  input: rest.input ?? null,
-  source: rest.source ?? null,
-  partition: rest.partition ?? null,
-  first_period: rest.firstPeriod,
-  last_period: rest.lastPeriod,
-  state: 'ready',
-  attempts: 0,
-  failures: 0,
-  losses: 0,
-  not_before: null,
-  failure: null,
-  outputs: null,
+export const attemptRecord = (jobId: JobId, row: AttemptRow): AttemptRecord => ({
+  attempt: { jobId, ...attempt(jobId, row) },
+  resources: { cpus: row.cpus, memoryMb: row.memory_mb },
+  state: row.state,
 });
 
-type AttemptChange = Extract<Change, { type: 'addAttempt' | 'moveAttempt' }>;
-
-export function attemptRow(job: number, change: AttemptChange): AttemptRow {
-  const { attempt, resources } = change;
-  const row: AttemptRow = {
-    job,
-    task: attempt.task,
-    number: attempt.number,
-    engine: attempt.engine,
-    node: attempt.node,
-    state: 'launched',
-    cpus: resources.cpus,
-    memory_mb: resources.memoryMb,
-    launched_at: attempt.launchedAt,
-    ended_at: null,
-    result: null,
-  };
-  if (change.type === 'addAttempt') return row;
-  const endedAt = isAttemptEnded(change.to) ? change.at : null;
-  return { ...row, state: change.to, ended_at: endedAt, result: json(change.result) };
-}
+export const failureGroup = (row: Selectable<Database['failures']>): FailureGroup => ({
+  kind: row.kind,
+  cause: row.cause,
+  count: row.count,
+  example: row.example,
+  message: row.message,
+  firstAt: row.first_at,
+  lastAt: row.last_at,
+});

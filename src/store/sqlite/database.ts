@@ -1,13 +1,10 @@
 import { DatabaseSync } from 'node:sqlite';
-import type { SQLInputValue, StatementSync } from 'node:sqlite';
-
-import { Kysely, SqliteDialect } from 'kysely';
 
 import * as jobs from '../migrations/001-jobs.ts';
-import type { Database } from '../schema.ts';
+import * as scheduling from '../migrations/002-scheduling.ts';
 
 /** In order; a migration that was released is never changed. */
-const MIGRATIONS = [jobs.sqlite];
+const MIGRATIONS = [jobs.sqlite, scheduling.sqlite];
 
 /** Opens a database file, or `:memory:`, and brings its tables up to date. */
 export function openDatabase(path: string): DatabaseSync {
@@ -30,28 +27,4 @@ function migrate(database: DatabaseSync): void {
   MIGRATIONS.slice(version).forEach((sql, index) => {
     database.exec(`BEGIN; ${sql}; PRAGMA user_version = ${version + index + 1}; COMMIT;`);
   });
-}
-
-/** Kysely over `node:sqlite`: its SQLite dialect expects statements of another library's shape. */
-export function createKysely(database: DatabaseSync): Kysely<Database> {
-  const prepared = new Map<string, StatementSync>();
-  const prepare = (sql: string): StatementSync => {
-    const statement = prepared.get(sql) ?? database.prepare(sql);
-    prepared.set(sql, statement);
-    return statement;
-  };
-  const shim = {
-    close: () => database.close(),
-    prepare: (sql: string) => {
-      const statement = prepare(sql);
-      const bind = (parameters: readonly unknown[]) => parameters as SQLInputValue[];
-      return {
-        reader: statement.columns().length > 0,
-        all: (parameters: readonly unknown[]) => statement.all(...bind(parameters)),
-        run: (parameters: readonly unknown[]) => statement.run(...bind(parameters)),
-        iterate: (parameters: readonly unknown[]) => statement.iterate(...bind(parameters)),
-      };
-    },
-  };
-  return new Kysely<Database>({ dialect: new SqliteDialect({ database: shim }) });
 }

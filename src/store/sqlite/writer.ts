@@ -1,167 +1,121 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 
 import type { Change } from '../../core/change.ts';
-import { isJobEnded } from '../../core/lifecycle.ts';
-import type { Job, JobId, Step } from '../../core/model.ts';
-import { attemptRow, newTaskRow, taskRow } from '../rows.ts';
-import type { AttemptRow, TaskRow } from '../rows.ts';
-
-// prettier-ignore
-const TASK_COLUMNS = [
-  'job', 'number', 'step', 'key', 'input', 'source', 'partition', 'first_period', 'last_period',
-  'state', 'attempts', 'failures', 'losses', 'not_before', 'failure', 'outputs',
-] as const satisfies (keyof TaskRow)[];
-// prettier-ignore
-const ATTEMPT_COLUMNS = [
-  'job', 'task', 'number', 'engine', 'node', 'state', 'cpus', 'memory_mb', 'launched_at',
-  'ended_at', 'result',
-] as const satisfies (keyof AttemptRow)[];
-
-type Counter = `${Step}_${'total' | 'finished' | 'failed'}` | 'attempts';
-const COUNTERS = [
-  'attempts',
-  ...(['process', 'aggregate', 'format'] as const).flatMap((step) =>
-    (['total', 'finished', 'failed'] as const).map((count) => `${step}_${count}` as const),
-  ),
-] satisfies Counter[];
-
-/** What a batch of changes adds up to for one job. */
-interface JobUpdate {
-  counters: Map<Counter, number>;
-  splitEnded: boolean;
-  at: number;
-  startedAt?: number;
-  move?: Extract<Change, { type: 'moveJob' }>;
-}
+import type { JobId } from '../../core/model.ts';
+import { createAttemptWriter } from './attempts.ts';
+import { createTally } from './tally.ts';
+import { createTaskWriter } from './tasks.ts';
 
 /**
- * Writes changes into the tables. Rows are upserted whole by statements prepared once, because this is the path that
- * every task takes three times; a job's row is written once per batch, however many changes touch it.
+ * Writes changes into the tables. This is the path that every task takes three times, so rows of a batch go in together:
+ * first all that are new, then what changes in the order of the rows. A job's row and its counts are written once per
+ * batch, however many changes touch them.
  */
 export function createWriter(database: DatabaseSync) {
   const statements = prepareStatements(database);
+  const tasks = createTaskWriter(database);
+  const attempts = createAttemptWriter(database);
+  const tally = createTally(database);
   const seqs = new Map<JobId, number>();
-  const seqOf = (jobId: JobId): number => {
-    const seq = seqs.get(jobId) ?? Number(statements.seq.get(jobId)?.['seq']);
-    if (Number.isNaN(seq)) throw new Error(`job ${jobId} is not in the store`);
-    seqs.set(jobId, seq);
-    return seq;
-  };
-  const putTask = (row: TaskRow) => statements.task.run(...TASK_COLUMNS.map((name) => row[name]));
-  const putAttempt = (row: AttemptRow) =>
-    statements.attempt.run(...ATTEMPT_COLUMNS.map((name) => row[name]));
+  const seqOf = (jobId: JobId): number => seqs.get(jobId) ?? findSeq(statements, seqs, jobId);
 
-  function write(changes: readonly Change[]): void {
-    const updates = new Map<JobId, JobUpdate>();
-    for (const change of changes) {
-      switch (change.type) {
-        case 'addJob':
-          addJob(statements.job, change.job);
-          break;
-        case 'addTasks':
-          for (const added of change.tasks) putTask(newTaskRow(seqOf(change.jobId), added));
-          break;
-        case 'addAttempt':
-          putTask(taskRow(seqOf(change.attempt.jobId), change));
-          putAttempt(attemptRow(seqOf(change.attempt.jobId), change));
-          break;
-        case 'moveAttempt':
-          putAttempt(attemptRow(seqOf(change.attempt.jobId), change));
-          break;
-        case 'endTask':
-        case 'retryTask':
-          putTask(taskRow(seqOf(change.task.jobId), change));
-          break;
-        default:
+  function take(change: Change): void {
+    switch (change.type) {
+      case 'addJob':
+        return addJob(statements, change);
+      case 'controlJob':
+        return controlJob(statements, seqOf(change.jobId), change);
+      case 'drainNode':
+        return drainNode(statements, change);
+      case 'endSplit':
+      case 'moveJob':
+        return tally.add(seqOf(change.jobId), change);
+      case 'addTasks': {
+        const seq = seqOf(change.jobId);
+        for (const task of change.tasks) tasks.add(seq, task);
+        return tally.add(seq, change);
       }
-      collect(updates, change);
+      case 'endTask':
+      case 'retryTask':
+      case 'reviveTask': {
+        const seq = seqOf(change.task.jobId);
+        tasks.move(seq, change);
+        return tally.add(seq, change);
+      }
+      case 'addAttempt': {
+        const seq = seqOf(change.attempt.jobId);
+        attempts.add(seq, change);
+        return tally.add(seq, change);
+      }
+      case 'moveAttempt':
+        return attempts.move(seqOf(change.attempt.jobId), change);
+      default:
     }
-    for (const [jobId, update] of updates) updateJob(statements, seqOf(jobId), update);
   }
-  return { write, forget: (jobId: JobId) => seqs.delete(jobId) };
+
+  return {
+    write: (changes: readonly Change[]) => {
+      for (const change of changes) take(change);
+      tasks.flush();
+      attempts.flush();
+      tally.flush();
+    },
+    forget: (jobId: JobId) => seqs.delete(jobId),
+    /** What was written is taken back, and with it the places of jobs. */
+    clear: () => {
+      seqs.clear();
+      tasks.clear();
+      attempts.clear();
+      tally.clear();
+    },
+  };
 }
 
-/** Insert, or replace the row with that key. */
-function upsert(table: string, columns: readonly string[], key: readonly string[]): string {
-  const rest = columns.filter((column) => !key.includes(column));
-  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})
-    ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${rest.map((name) => `${name} = excluded.${name}`).join(', ')}`;
-}
+type Of<T extends Change['type']> = Extract<Change, { type: T }>;
+type Statements = ReturnType<typeof prepareStatements>;
 
 const prepareStatements = (database: DatabaseSync) => ({
-  task: database.prepare(upsert('tasks', TASK_COLUMNS, ['job', 'number'])),
-  attempt: database.prepare(upsert('attempts', ATTEMPT_COLUMNS, ['job', 'task', 'number'])),
-  job: database.prepare(
-    'INSERT INTO jobs (id, process, user, state, spec, accepted_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
-  ),
-  count: database.prepare(
-    `UPDATE jobs SET updated_at = ?, split_ended = split_ended | ?,
-       ${COUNTERS.map((name) => `${name} = ${name} + ?`).join(', ')} WHERE seq = ?`,
-  ),
-  move: database.prepare(
-    `UPDATE jobs SET state = ?, message = ?, results = ?, started_at = coalesce(started_at, ?), ended_at = ?
-     WHERE seq = ? AND ended_at IS NULL`,
-  ),
   seq: database.prepare('SELECT seq FROM jobs WHERE id = ?'),
+  job: database.prepare(
+    `INSERT INTO jobs (id, process, user, share_group, priority, retry_of, state, spec, accepted_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, ?, 'accepted', ?, ?, ?)`,
+  ),
+  control: database.prepare(
+    `UPDATE jobs SET share_group = ?, priority = ?, is_paused = ?, updated_at = max(updated_at, ?) WHERE seq = ?`,
+  ),
+  drain: database.prepare(
+    `INSERT INTO drained_nodes (engine, node, reason, at) VALUES (?, ?, ?, ?)
+     ON CONFLICT (engine, node) DO UPDATE SET reason = excluded.reason, at = excluded.at`,
+  ),
+  undrain: database.prepare('DELETE FROM drained_nodes WHERE engine = ? AND node = ?'),
 });
 
-function addJob(statement: StatementSync, job: Job): void {
-  const { id, process, user, acceptedAt } = job;
-  statement.run(id, process, user, 'accepted', JSON.stringify(job), acceptedAt, acceptedAt);
+function findSeq({ seq: find }: Statements, seqs: Map<JobId, number>, jobId: JobId): number {
+  const row = find.get(jobId);
+  if (!row) throw new Error(`job ${jobId} is not in the store`);
+  const seq = Number(row['seq']);
+  seqs.set(jobId, seq);
+  return seq;
 }
 
-function updateJob(
-  statements: ReturnType<typeof prepareStatements>,
+function addJob({ job: statement }: Statements, { job }: Of<'addJob'>): void {
+  const { id, process, user, group, priority, acceptedAt, retryOf } = job;
+  const spec = JSON.stringify(job);
+  const before = retryOf?.jobId ?? null;
+  statement.run(id, process, user, group, priority, before, spec, acceptedAt, acceptedAt);
+}
+
+function controlJob(
+  { control: statement }: Statements,
   seq: number,
-  { at, splitEnded, counters, startedAt, move }: JobUpdate,
+  { control, at }: Of<'controlJob'>,
 ): void {
-  const counts = COUNTERS.map((name) => counters.get(name) ?? 0);
-  statements.count.run(at, splitEnded ? 1 : 0, ...counts, seq);
-  if (!move) return;
-  const values: SQLInputValue[] = [
-    move.to,
-    move.message ?? null,
-    move.results ? JSON.stringify(move.results) : null,
-    startedAt ?? null,
-    isJobEnded(move.to) ? move.at : null,
-  ];
-  if (statements.move.run(...values, seq).changes === 0) {
-    throw new Error(`job ${move.jobId} has ended already and cannot become ${move.to}`);
-  }
+  const { group, priority, isPaused } = control;
+  statement.run(group, priority, isPaused ? 1 : 0, at, seq);
 }
 
-/** Adds a change to what its job's row has to be told. */
-function collect(updates: Map<JobId, JobUpdate>, change: Change): void {
-  const touch = (jobId: JobId, at: number): JobUpdate => {
-    const update = updates.get(jobId) ?? { counters: new Map(), splitEnded: false, at };
-    update.at = Math.max(update.at, at);
-    updates.set(jobId, update);
-    return update;
-  };
-  const count = ({ counters }: JobUpdate, name: Counter, by = 1) =>
-    counters.set(name, (counters.get(name) ?? 0) + by);
-  switch (change.type) {
-    case 'addTasks': {
-      const update = touch(change.jobId, change.at);
-      for (const { step } of change.tasks) count(update, `${step}_total`);
-      return;
-    }
-    case 'addAttempt':
-      count(touch(change.attempt.jobId, change.attempt.launchedAt), 'attempts');
-      return;
-    case 'endTask':
-      count(touch(change.task.jobId, change.at), `${change.task.step}_${change.to}`);
-      return;
-    case 'endSplit':
-      touch(change.jobId, change.at).splitEnded = true;
-      return;
-    case 'moveJob': {
-      const update = touch(change.jobId, change.at);
-      // Only the last of two moves in one batch is written, but the time of the start is kept.
-      if (change.to === 'running') update.startedAt = change.at;
-      update.move = change;
-      return;
-    }
-    default:
-  }
+function drainNode({ drain, undrain }: Statements, change: Of<'drainNode'>): void {
+  const { engine, node, isDrained, reason = '', at } = change;
+  if (isDrained) drain.run(engine, node, reason, at);
+  else undrain.run(engine, node);
 }
