@@ -282,7 +282,7 @@ function listContract(open: () => Promise<Store>): void {
     const tasks = [
       aTask(job, 0, { location }),
       aTask(job, 1, { step: 'aggregate', key: 'p#1', partition: 1, lastPeriod: 2 }),
-      aTask(job, 2, { step: 'format', key: '/archive/0', source: 0 }),
+      aTask(job, 2, { step: 'format', key: '/archive/0', input: '/archive/0', source: 0 }),
     ] as const;
     await store.commit([addTasks(...tasks), launched(tasks[0], 1, { locality: 'rack' })]);
     await store.commit([launched(tasks[0], 2, { locality: 'any', isSpeculative: true })]);

@@ -108,6 +108,7 @@ export interface Drain {
 
 /** All that is given has to be met. */
 export interface JobQuery {
+  /** One at least. */
   readonly states?: readonly JobState[];
   readonly user?: string;
   readonly process?: string;
@@ -122,6 +123,7 @@ export interface JobQuery {
 }
 
 export interface TaskQuery {
+  /** One at least. */
   readonly states?: readonly TaskState[];
   readonly step?: Step;
   readonly limit: number;

@@ -121,6 +121,8 @@ test('a scheduler goes on with them', async () => {
     [4, 0, 0, undefined],
     [6, 0, 0, undefined],
   ]);
+  const [tried] = await store.load(0);
+  expect(Array.from(tried!.open, ({ task }) => task.number)).toEqual([2, 3, 6]);
   const extent = { step: 'process', firstPeriod: 0, lastPeriod: 1, productive: false };
   expect(snapshot!.counts).toEqual(
     expect.arrayContaining([
