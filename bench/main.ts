@@ -9,6 +9,7 @@ import { recover } from './recover.ts';
 import { table } from './report.ts';
 import type { Bench } from './report.ts';
 import { schedule } from './schedule.ts';
+import { soak } from './soak.ts';
 import { start } from './start.ts';
 import { submit } from './submit.ts';
 
@@ -19,6 +20,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   million,
   recover,
   schedule,
+  soak,
   start,
   submit,
 };

@@ -77,6 +77,8 @@ async function follow(server: Pushbroom): Promise<Course & { readonly id: string
   const restPolls: number[] = [];
   const wpsPolls: number[] = [];
   const inputs = { inputDataSetName: 'archive', minDate: FIRST_DAY, maxDate: LAST_DAY };
+  // A service that was never asked anything loads what it reads with.
+  good(await ask({ url: `${server.internalUrl}/api/jobs` }));
   const begun = performance.now();
   const since = () => (performance.now() - begun) / 1000;
   const id = await operator(server.internalUrl).submit('bench~1.0~Wait', inputs);

@@ -156,7 +156,7 @@ const jobs: readonly Job[] = Array.from({ length: JOBS }, (_, n) =>
 );
 
 /** Kills the server again and again until every job has ended. */
-async function soak(cluster: Cluster, database: string, say: (line: string) => void) {
+async function killAgainAndAgain(cluster: Cluster, database: string, say: (line: string) => void) {
   const states = new Map<string, string>();
   const allEnded = Promise.withResolvers<void>();
   const onEnded = (jobId: string, state: string): void => {
@@ -199,7 +199,7 @@ async function examine({ starts, successes }: Cluster, database: string) {
   return { lost, double, retried };
 }
 
-export const soakBench: Bench = {
+export const soak: Bench = {
   title: `soak: ${TASKS} tasks of which ${100 * FAILING} % fail, nodes that come and go, ${KILLS} times kill -9`,
   async run(say) {
     const directory = await mkdtemp(join(tmpdir(), 'pushbroom-bench-'));
@@ -207,7 +207,7 @@ export const soakBench: Bench = {
     const cluster = createCluster();
     try {
       const begun = performance.now();
-      const { kills, states } = await soak(cluster, database, say);
+      const { kills, states } = await killAgainAndAgain(cluster, database, say);
       const seconds = (performance.now() - begun) / 1000;
       const { lost, double, retried } = await examine(cluster, database);
       if (cluster.engine.defect) throw cluster.engine.defect;

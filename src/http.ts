@@ -26,6 +26,7 @@ const REQUEST_TIMEOUT_MS = 30 * 60_000;
  * with a rendering of its own sets an error handler in its scope and starts it with `describeError`.
  */
 export function createHttp({ logger, bodyLimit }: HttpOptions): FastifyInstance {
+  const validator = createValidatorCompiler();
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -35,10 +36,14 @@ export function createHttp({ logger, bodyLimit }: HttpOptions): FastifyInstance 
     frameworkErrors: sendError,
     genReqId: () => randomUUID(),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1000 },
+    schemaController: {
+      compilersFactory: {
+        buildValidator: () => validator,
+        // Our own types say what an answer looks like; compiling a serializer for each would only cost time at the start.
+        buildSerializer: () => () => (data) => JSON.stringify(data),
+      },
+    },
   });
-  app.setValidatorCompiler(createValidatorCompiler());
-  // Our own types say what an answer looks like; compiling a serializer for each would only cost time at the start.
-  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setErrorHandler(sendError);
   app.setNotFoundHandler(notFound);
   return app;
@@ -47,10 +52,13 @@ export function createHttp({ logger, bodyLimit }: HttpOptions): FastifyInstance 
 /** Compiles a route's schema when it is first asked: most routes of a start never are. */
 function createValidatorCompiler(): FastifySchemaCompiler<object> {
   // What a request says is taken or refused, never quietly dropped; query strings become numbers and booleans.
-  const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true, removeAdditional: false });
+  const createAjv = () =>
+    new Ajv({ coerceTypes: 'array', useDefaults: true, removeAdditional: false });
+  let ajv: Ajv | undefined;
   return ({ schema }) => {
     let validate: ValidateFunction | undefined;
     return (data: unknown) => {
+      ajv ??= createAjv();
       validate ??= ajv.compile(schema);
       if (validate(data)) return { value: data };
       const message = ajv.errorsText(validate.errors, { dataVar: 'the request' });

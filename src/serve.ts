@@ -56,7 +56,7 @@ export async function serve({ config: file, overrides }: ServeOptions): Promise<
   };
   const config = await loadConfig(source);
   const logger = pino({ level: config.log.level }, destination(config.log.file ?? 2));
-  logger.debug(`configuration:\n${describeConfig(config)}`);
+  if (logger.isLevelEnabled('debug')) logger.debug(`configuration:\n${describeConfig(config)}`);
   const layout = createLayout(resolve(config.dataDir));
   await mkdir(layout.uploads, { recursive: true });
   await mkdir(layout.staging, { recursive: true });

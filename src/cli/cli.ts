@@ -1,47 +1,33 @@
 import { Command, CommanderError } from 'commander';
 import { PushbroomError } from '../errors.ts';
 import { examples } from './commands.ts';
-import { demoCommand } from './demo.ts';
 import type { CliDeps } from './deps.ts';
-import { groupsCommand, nodesCommand, reloadCommand } from './cluster.ts';
-import {
-  cancelCommand,
-  pauseCommand,
-  prioritiseCommand,
-  resumeCommand,
-  retryCommand,
-} from './control.ts';
-import { explainCommand, failuresCommand, inputsCommand } from './explain.ts';
-import { datasetsCommand } from './inventory.ts';
-import { jobCommand, jobsCommand } from './jobs.ts';
-import { logsCommand } from './logs.ts';
-import { processorsCommand } from './processors.ts';
-import { serveCommand } from './serve.ts';
-import { simulateCommand } from './simulate.ts';
-import { submitCommand } from './submit.ts';
 
-const VERBS = [
-  serveCommand,
-  demoCommand,
-  submitCommand,
-  jobsCommand,
-  jobCommand,
-  logsCommand,
-  explainCommand,
-  failuresCommand,
-  pauseCommand,
-  resumeCommand,
-  prioritiseCommand,
-  retryCommand,
-  cancelCommand,
-  processorsCommand,
-  datasetsCommand,
-  inputsCommand,
-  nodesCommand,
-  groupsCommand,
-  reloadCommand,
-  simulateCommand,
-];
+type Verb = (deps: CliDeps) => Command;
+
+/** Each is loaded when it is wanted: a server should not carry the clients, nor they what only one of them uses. */
+const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
+  serve: async () => (await import('./serve.ts')).serveCommand,
+  demo: async () => (await import('./demo.ts')).demoCommand,
+  submit: async () => (await import('./submit.ts')).submitCommand,
+  jobs: async () => (await import('./jobs.ts')).jobsCommand,
+  job: async () => (await import('./jobs.ts')).jobCommand,
+  logs: async () => (await import('./logs.ts')).logsCommand,
+  explain: async () => (await import('./explain.ts')).explainCommand,
+  failures: async () => (await import('./explain.ts')).failuresCommand,
+  pause: async () => (await import('./control.ts')).pauseCommand,
+  resume: async () => (await import('./control.ts')).resumeCommand,
+  prioritise: async () => (await import('./control.ts')).prioritiseCommand,
+  retry: async () => (await import('./control.ts')).retryCommand,
+  cancel: async () => (await import('./control.ts')).cancelCommand,
+  processors: async () => (await import('./processors.ts')).processorsCommand,
+  datasets: async () => (await import('./inventory.ts')).datasetsCommand,
+  inputs: async () => (await import('./explain.ts')).inputsCommand,
+  nodes: async () => (await import('./cluster.ts')).nodesCommand,
+  groups: async () => (await import('./cluster.ts')).groupsCommand,
+  reload: async () => (await import('./cluster.ts')).reloadCommand,
+  simulate: async () => (await import('./simulate.ts')).simulateCommand,
+};
 
 /**
  * Runs one command line.
@@ -51,7 +37,8 @@ const VERBS = [
  */
 export async function runCli(argv: readonly string[], deps: CliDeps): Promise<number> {
   try {
-    await createProgram(deps).parseAsync([...argv], { from: 'user' });
+    const program = createProgram(deps, await loadVerbs(argv[0]));
+    await program.parseAsync([...argv], { from: 'user' });
     return 0;
   } catch (error) {
     // Commander has already said it: help and version end with 0.
@@ -62,7 +49,13 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   }
 }
 
-function createProgram(deps: CliDeps): Command {
+/** The verb that is named first, or all: for help, and to say what comes near. */
+const loadVerbs = (name = ''): Promise<readonly Verb[]> =>
+  Promise.all(
+    (Object.hasOwn(VERBS, name) ? [name] : Object.keys(VERBS)).map((each) => VERBS[each]!()),
+  );
+
+function createProgram(deps: CliDeps, verbs: readonly Verb[]): Command {
   const program = new Command('pushbroom')
     .description('Scheduling and processing component of an Earth-observation data centre')
     .version(deps.version)
@@ -72,7 +65,7 @@ function createProgram(deps: CliDeps): Command {
       'after',
       examples('demo', 'serve', 'submit demo/request.xml --wait', 'jobs', 'job ID'),
     );
-  for (const verb of VERBS) program.addCommand(verb(deps));
+  for (const verb of verbs) program.addCommand(verb(deps));
   for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => deps.stdout.write(text),

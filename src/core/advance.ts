@@ -33,7 +33,12 @@ export function advance(state: State, jobId: JobId, at: Millis): Plan {
     !record.requested.has('load')
   ) {
     changes.push({ type: 'request', jobId, what: 'load' });
-    effects.push({ type: 'load', jobId, after: record.loadedTo, limit: state.window });
+    effects.push({
+      type: 'load',
+      jobId,
+      after: record.loadedTo,
+      limit: state.window - record.tasks.size,
+    });
   }
   const tasks = tasksOfDuePeriods(record);
   if (record.due.size > 0) {

@@ -27,7 +27,7 @@ export interface FindOptions {
 const MAX_DAYS = 50_000;
 /** The first products come early, all others at little cost: batches grow from one to the other. */
 const FIRST_BATCH = 32;
-const DEFAULT_BATCH = 2000;
+const DEFAULT_BATCH = 500;
 /** Names in directories that are kept to be looked at again. */
 const MAX_REMEMBERED = 100_000;
 /** Names that are looked at before others have a turn: what is remembered comes without any wait. */

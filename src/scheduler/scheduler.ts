@@ -184,8 +184,12 @@ class Loop {
   }
 
   async #takeTurns(): Promise<void> {
-    do await this.#takeTurn(this.inbox.take(BATCH));
-    while (this.inbox.size > 0 && this.#mayGoOn());
+    await this.#takeTurn(this.inbox.take(BATCH));
+    while (this.inbox.size > 0 && this.#mayGoOn()) {
+      // Whoever asks the service something has a turn too.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      await this.#takeTurn(this.inbox.take(BATCH));
+    }
   }
 
   #mayGoOn(): boolean {
