@@ -79,13 +79,9 @@ const LIMITS = section({
   productsPerRequest: optionalCount,
 });
 
-const MOST_LEVELS = 5;
-
-/** Groups of the share tree at a level of it, the first is 1. */
-const groupsAt = (level: number): TSchema => {
-  // Nothing fits in there, which says more than a key that is not known.
-  if (level > MOST_LEVELS) return Type.Array(Type.Unknown(), { maxItems: 0, default: [] });
-  const child = group({
+/** A group of the share tree. What is in it refers to it by its id: written out, each level would be compiled anew. */
+const GROUP = Type.Object(
+  {
     name: text,
     weight: Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000, default: 1 }),
     minimumPercent: percent(0),
@@ -93,14 +89,14 @@ const groupsAt = (level: number): TSchema => {
     limits: LIMITS,
     userLimits: LIMITS,
     users: Type.Array(text, { default: [] }),
-    groups: groupsAt(level + 1),
-  });
-  return Type.Array(child, { default: [] });
-};
+    groups: Type.Array(Type.Unsafe<unknown>({ $ref: 'group' }), { default: [] }),
+  },
+  { $id: 'group', additionalProperties: false },
+);
 
 /** How the cluster is shared: also what a simulation is given. `core/policy.ts` says what everything means. */
 export const SCHEDULING = section({
-  groups: Type.Unsafe<GroupPolicy[]>(groupsAt(1)),
+  groups: Type.Array(Type.Unsafe<GroupPolicy>(GROUP), { default: [] }),
   userLimits: LIMITS,
   nodes: Type.Array(group({ node: text, rack: optionalText, pool: optionalText }), {
     default: [],

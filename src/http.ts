@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Ajv } from 'ajv';
-import type { ValidateFunction } from 'ajv';
+import type { Options, ValidateFunction } from 'ajv';
 import { fastify, LogController } from 'fastify';
 import type {
   FastifyBaseLogger,
@@ -26,7 +26,6 @@ const REQUEST_TIMEOUT_MS = 30 * 60_000;
  * with a rendering of its own sets an error handler in its scope and starts it with `describeError`.
  */
 export function createHttp({ logger, bodyLimit }: HttpOptions): FastifyInstance {
-  const validator = createValidatorCompiler();
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -36,29 +35,32 @@ export function createHttp({ logger, bodyLimit }: HttpOptions): FastifyInstance 
     frameworkErrors: sendError,
     genReqId: () => randomUUID(),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1000 },
+    // Else the framework loads compilers of its own, although it is given others here.
     schemaController: {
-      compilersFactory: {
-        buildValidator: () => validator,
-        // Our own types say what an answer looks like; compiling a serializer for each would only cost time at the start.
-        buildSerializer: () => () => (data) => JSON.stringify(data),
-      },
+      compilersFactory: { buildValidator: noFactory, buildSerializer: noFactory },
     },
   });
+  app.setValidatorCompiler(createValidatorCompiler());
+  // Our own types say what an answer looks like; compiling a serializer for each would only cost time at the start.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setErrorHandler(sendError);
   app.setNotFoundHandler(notFound);
   return app;
 }
 
+const noFactory = (): never => {
+  throw new Error('the compilers are set for good');
+};
+
 /** Compiles a route's schema when it is first asked: most routes of a start never are. */
 function createValidatorCompiler(): FastifySchemaCompiler<object> {
   // What a request says is taken or refused, never quietly dropped; query strings become numbers and booleans.
-  const createAjv = () =>
-    new Ajv({ coerceTypes: 'array', useDefaults: true, removeAdditional: false });
+  const options: Options = { coerceTypes: 'array', useDefaults: true, removeAdditional: false };
   let ajv: Ajv | undefined;
   return ({ schema }) => {
     let validate: ValidateFunction | undefined;
     return (data: unknown) => {
-      ajv ??= createAjv();
+      ajv ??= new Ajv(options);
       validate ??= ajv.compile(schema);
       if (validate(data)) return { value: data };
       const message = ajv.errorsText(validate.errors, { dataVar: 'the request' });

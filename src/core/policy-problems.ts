@@ -8,6 +8,7 @@ export interface PolicyProblem {
 }
 
 const MOST_GROUPS = 1000;
+const MOST_LEVELS = 5;
 /** Sums of percentages that are no binary fractions. */
 const EPSILON = 1e-6;
 
@@ -49,6 +50,9 @@ interface Siblings {
 
 function siblingProblems(siblings: readonly GroupPolicy[], family: Siblings): PolicyProblem[] {
   const { keys, name, available } = family;
+  if (siblings.length > 0 && keys.filter((key) => key === 'groups').length > MOST_LEVELS) {
+    return [{ path: keys, reason: 'is nested too deep' }];
+  }
   const promised = siblings.reduce((sum, { minimumPercent }) => sum + minimumPercent, 0);
   const names = siblings.map((group) => group.name);
   const tooMuch = {

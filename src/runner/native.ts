@@ -73,6 +73,23 @@ function makeAttributes(): Buffer {
   return made;
 }
 
+/** Calls on threads at one time: the library refuses more than some hundred, and there are not as many threads. */
+const CALLS = 32;
+let calls = 0;
+const waiting: (() => void)[] = [];
+
+/** Makes a call on a thread when there is room for it. */
+async function inTurn<T>(call: () => Promise<T>): Promise<T> {
+  if (calls >= CALLS) await new Promise<void>((resolve) => waiting.push(resolve));
+  calls += 1;
+  try {
+    return await call();
+  } finally {
+    calls -= 1;
+    waiting.shift()?.();
+  }
+}
+
 /** What is to be done when a process has ended, which is still there to be asked then. */
 const running = new Map<number, () => void>();
 const info = Buffer.alloc(STRUCTURE_BYTES);
@@ -141,7 +158,7 @@ async function spawnWith(command: Command, out: number, err: number): Promise<nu
   addDup2(actions, err, 2);
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   const start = (args: readonly string[]): Promise<number> =>
-    spawn(pid, args[0], actions, attributes, [...args, null], [...variables, null]);
+    inTurn(() => spawn(pid, args[0], actions, attributes, [...args, null], [...variables, null]));
   let failed = await start(argv);
   // A script without a first line that names its interpreter is the shell's, as execvp(3) has it.
   if (failed === constants.errno.ENOEXEC) failed = await start(['/bin/sh', ...argv]);

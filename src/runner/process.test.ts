@@ -38,6 +38,11 @@ describe.each(WAYS)('a process that is started %s', (_, start) => {
     expect({ out, err }).toEqual({ out: 'a\nc\n', err: 'b\nd' });
   });
 
+  test('is one of many that are started at once', async () => {
+    const all = await Promise.all(Array.from({ length: 400 }, () => run('/bin/true')));
+    expect(all.every(({ how }) => how.exitCode === 0)).toBe(true);
+  });
+
   test('may say more than a pipe holds', async () => {
     expect((await shell('head -c 1000000 /dev/zero')).out).toHaveLength(1_000_000);
   });

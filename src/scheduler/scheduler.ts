@@ -60,6 +60,8 @@ export interface Scheduler {
 
 /** Events decided and written in one transaction. Bounds the time for which nobody else gets a word in. */
 const BATCH = 2_000;
+/** Milliseconds after which others have a turn. */
+const TURN_MS = 5;
 /** Milliseconds until a store that refused is tried again. */
 const STORE_PAUSE = 1_000;
 
@@ -184,12 +186,15 @@ class Loop {
   }
 
   async #takeTurns(): Promise<void> {
-    await this.#takeTurn(this.inbox.take(BATCH));
-    while (this.inbox.size > 0 && this.#mayGoOn()) {
+    let begun = performance.now();
+    do {
       // Whoever asks the service something has a turn too.
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (performance.now() - begun > TURN_MS) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        begun = performance.now();
+      }
       await this.#takeTurn(this.inbox.take(BATCH));
-    }
+    } while (this.inbox.size > 0 && this.#mayGoOn());
   }
 
   #mayGoOn(): boolean {
