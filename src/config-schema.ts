@@ -1,7 +1,7 @@
 /** What an operator may set. Every key is described in docs/configuration.md. */
 import { availableParallelism, totalmem } from 'node:os';
 import { Type } from 'typebox';
-import type { Static, TProperties, TSchema } from 'typebox';
+import type { Static, TProperties } from 'typebox';
 import { DEFAULT_POLICY } from './core/policy.ts';
 import type { GroupPolicy, Policy } from './core/policy.ts';
 

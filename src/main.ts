@@ -1,14 +1,11 @@
 import { existsSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
-import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-// Before anything else is loaded: half of the time of a start would go into reading sources again.
-enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/pushbroom', import.meta.url)));
-const { runCli } = await import('./cli/cli.ts');
-const { version } = await import('./version.ts');
+import { runCli } from './cli/cli.ts';
+import { version } from './version.ts';
 
-/** The process: hands the command line what it needs of the world. The server is loaded only where it is wanted. */
+/** Hands the command line what it needs of the world. The server is loaded only where it is wanted. */
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,

@@ -12,6 +12,7 @@ import { describeConfig, loadConfig, reloadPolicy } from './config.ts';
 import type { Config, ConfigSource, Reload } from './config.ts';
 import type { RunningServer, ServeOptions } from './cli/deps.ts';
 import { productLimit } from './core/policy.ts';
+import type { Policy } from './core/policy.ts';
 import { createLocal } from './engines/local/local.ts';
 import { PushbroomError, messageOf } from './errors.ts';
 import { createPublicServer } from './gateways/public.ts';
@@ -38,7 +39,7 @@ import { createStager } from './publication/stage.ts';
 import type { Assignment } from './runner/assignment.ts';
 import { systemClock } from './scheduler/clock.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
-import type { Scheduler } from './scheduler/scheduler.ts';
+import type { Scheduler, SchedulerOptions } from './scheduler/scheduler.ts';
 import { openSqlite } from './store/sqlite/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { version } from './version.ts';
@@ -198,25 +199,7 @@ async function createScheduler(parts: Parts): Promise<Scheduler> {
       : [],
     clock: systemClock,
     logger,
-    findProducts: (job, signal) => {
-      const { dataset: wanted, productType } = job.products;
-      const dataset = config.datasets.find(
-        (each) => each.name === wanted && each.productType === productType,
-      );
-      if (!dataset) {
-        const message = `the dataset '${wanted}' is no longer configured`;
-        throw new PushbroomError('NO_SUCH_DATASET', message);
-      }
-      const { products: query, periods } = job;
-      const found = findProducts({
-        dataset,
-        query,
-        periods,
-        limit: productLimit(policy(), job.user, job.group, config.jobs.productsPerRequest),
-        signal,
-      });
-      return withoutUnwanted(job, found);
-    },
+    findProducts: createFinder(config, () => policy()),
     assign: async (job, task, attempt, resources) => {
       if (job.retryOf) await reuse(job, task);
       return assign(job, task, attempt, resources);
@@ -227,6 +210,24 @@ async function createScheduler(parts: Parts): Promise<Scheduler> {
   policy = scheduler.policy;
   return scheduler;
 }
+
+/** Finds what a job is over; the policy is asked each time, as it can change. */
+const createFinder =
+  (config: Config, policy: () => Policy): SchedulerOptions['findProducts'] =>
+  (job, signal) => {
+    const { dataset: wanted, productType } = job.products;
+    const dataset = config.datasets.find(
+      (each) => each.name === wanted && each.productType === productType,
+    );
+    if (!dataset) {
+      const message = `the dataset '${wanted}' is no longer configured`;
+      throw new PushbroomError('NO_SUCH_DATASET', message);
+    }
+    const { products: query, periods } = job;
+    const { productsPerRequest } = config.jobs;
+    const limit = productLimit(policy(), job.user, job.group, productsPerRequest);
+    return withoutUnwanted(job, findProducts({ dataset, query, periods, limit, signal }));
+  };
 
 interface ServerParts extends Parts {
   readonly scheduler: Scheduler;

@@ -89,7 +89,7 @@ function reserve(round: Round, candidate: Candidate, lane: Lane): void {
 /** Turns down the share tree, one task at a time. */
 function* placeFairly(round: Round, candidates: readonly Waiting[]): Generator<Plan> {
   const queues = new Map<ShareGroup, Heap<Waiting>>();
-  for (const [leaf, waiting] of Map.groupBy(candidates, ({ leaf }) => leaf)) {
+  for (const [leaf, waiting] of Map.groupBy(candidates, (candidate) => candidate.leaf)) {
     queues.set(leaf, new Heap(isBefore, waiting));
   }
   /** Candidates below each group. */

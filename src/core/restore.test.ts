@@ -47,7 +47,13 @@ const essence = (record: JobRecord, { delayed, shares }: State) => ({
   nextTask: record.nextTask,
   open: [...record.tasks.values()]
     .map(({ task, state, attempts, failures, losses, memoryMb, live }) => ({
-      ...{ task, state, attempts, failures, losses, memoryMb, live },
+      task,
+      state,
+      attempts,
+      failures,
+      losses,
+      memoryMb,
+      live,
     }))
     .toSorted((a, b) => a.task.number - b.task.number),
   unloaded: record.unloaded,

@@ -2,7 +2,6 @@ import type { CoolingOff, NodeKey, Wish } from './change.ts';
 import { Durations } from './durations.ts';
 import { Heap } from './heap.ts';
 import type { Lane } from './lane.ts';
-import { isJobEnded } from './lifecycle.ts';
 import type {
   Attempt,
   AttemptId,
@@ -265,5 +264,3 @@ export function nextAlarm(state: State): Millis {
 /** Whether the job has anything left to place or to wait for, apart from splitting. */
 export const hasOpenTasks = ({ tasks, unloaded }: JobRecord): boolean =>
   tasks.size > 0 || unloaded > 0;
-
-export const isActive = ({ state }: JobRecord): boolean => !isJobEnded(state);

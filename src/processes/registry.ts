@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
+import type { ValidateFunction } from 'ajv';
 import type { Millis } from '../core/model.ts';
 import { messageOf, PushbroomError } from '../errors.ts';
 import { hashFile } from '../hash.ts';
@@ -128,7 +129,10 @@ async function load(
   return byKey;
 }
 
-const isBundleRecord = new Ajv().compile<BundleRecord>(BundleRecord);
+/** Compiled for the first of them: there may be none. */
+let check: ValidateFunction<BundleRecord> | undefined;
+const isBundleRecord = (value: unknown): value is BundleRecord =>
+  (check ??= new Ajv().compile<BundleRecord>(BundleRecord))(value);
 
 async function loadBundle(directory: string, key: string): Promise<DeployedBundle> {
   const archive = join(directory, `${key}.zip`);

@@ -1,4 +1,4 @@
-import type { Change, Event } from '../core/change.ts';
+import type { Change } from '../core/change.ts';
 import { explain } from '../core/explain.ts';
 import type { Explanation } from '../core/explain.ts';
 import type { Control, EngineId, Job, JobId, Millis, NodeId, Task } from '../core/model.ts';

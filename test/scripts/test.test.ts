@@ -61,7 +61,7 @@ describe('in a checkout', () => {
       mkdirSync(join(checkout, directory), { recursive: true });
     }
     cpSync(join(ROOT, 'scripts/install.mjs'), join(checkout, 'scripts/install.mjs'));
-    cpSync(join(ROOT, 'bin/pushbroom'), join(checkout, 'bin/pushbroom'));
+    cpSync(join(ROOT, 'bin'), join(checkout, 'bin'), { recursive: true });
     writeFileSync(join(checkout, 'package-lock.json'), '{}');
   });
   afterEach(() => rmSync(checkout, { recursive: true }));

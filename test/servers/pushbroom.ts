@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { stringify } from 'yaml';
 
-const MAIN = join(import.meta.dirname, '../../src/main.ts');
+const MAIN = join(import.meta.dirname, '../../bin/main.mjs');
 
 export interface Pushbroom {
   readonly publicUrl: string;
