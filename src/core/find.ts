@@ -80,10 +80,13 @@ export function avoidedNodes(
   now: Millis,
 ): ReadonlySet<NodeKey> {
   if (trouble.size === 0) return NOWHERE;
-  const { failures, coolOff } = state.policy.avoid;
+  const { failures, coolOff, maxCoolOff } = state.policy.avoid;
   const avoided = new Set<NodeKey>();
   for (const [node, known] of trouble) {
-    if (known.failures >= failures && now < known.at + 1000 * coolOff) avoided.add(node);
+    // Longer each time that it has been tried again in vain.
+    const times = Math.floor(known.failures / failures);
+    const wait = Math.min(coolOff * 2 ** (times - 1), maxCoolOff);
+    if (times > 0 && now < known.at + 1000 * wait) avoided.add(node);
   }
   return avoided.size > 0 && hasOtherThan(state, wanting, avoided) ? avoided : NOWHERE;
 }
