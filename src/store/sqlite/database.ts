@@ -12,6 +12,8 @@ export function openDatabase(path: string): DatabaseSync {
   // FULL: a commit is on the disk before it is answered. WAL makes that one fsync.
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
   database.exec('PRAGMA busy_timeout = 0; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;');
+  // Little at a time is copied from the log: whoever asks something meanwhile has to wait for it.
+  database.exec('PRAGMA wal_autocheckpoint = 250;');
   migrate(database);
   return database;
 }
