@@ -106,7 +106,9 @@ function controlJob(
 /** Failed tasks become ready again, but not those on whose absence later steps were built. */
 function retryTasks(record: JobRecord, event: Of<'tasksRetried'>, at: Millis): Plan {
   const { memoryMb } = event;
-  const failed = event.tasks.filter(({ task }) => record.failedTasks.has(task.number));
+  // Whoever names a task twice wants it once.
+  const wanted = new Map(event.tasks.map((each) => [each.task.number, each])).values();
+  const failed = [...wanted].filter(({ task }) => record.failedTasks.has(task.number));
   const free = failed.filter(({ task }) => isStillOpen(record, task));
   if (free.length === 0) {
     const why =

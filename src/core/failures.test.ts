@@ -204,7 +204,7 @@ describe('failed tasks that are wanted again', () => {
 
   test('are ready again with a fresh budget, and with more memory if so wished', () => {
     const { happens, launch, tasks, state, changes } = oneFailed();
-    happens({ ...again, tasks, memoryMb: 4096 });
+    happens({ ...again, tasks: [...tasks, ...tasks], memoryMb: 4096 });
     expect(state.jobs.get(job.id)!.steps.process).toMatchObject({ total: 2, failed: 0 });
     expect(launch()).toEqual(['process /archive/1']);
     expect(changes.findLast(({ type }) => type === 'addAttempt')).toMatchObject({
