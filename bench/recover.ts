@@ -5,7 +5,8 @@ import { basename, join } from 'node:path';
 
 import { operator, startPushbroom, temporaryDirectory, until } from '../test/servers/pushbroom.ts';
 import type { Pushbroom } from '../test/servers/pushbroom.ts';
-import type { Bench, Row } from './report.ts';
+import { none } from './report.ts';
+import type { Bench } from './report.ts';
 
 const RUNNING = 1000;
 const WAITING = 100_000;
@@ -147,14 +148,6 @@ function countDoubled(tasks: readonly TaskSeen[], all: readonly string[]): numbe
 
 const nameOf = ({ input }: TaskSeen): string => basename(input);
 
-const none = (what: string, value: number): Row => ({
-  what,
-  value,
-  unit: 'tasks',
-  target: 0,
-  ok: value === 0,
-});
-
 export const recover: Bench = {
   title: `recover: kill -9 with ${WAITING} tasks waiting and ${RUNNING} attempts running, half of which end meanwhile`,
   async run(say) {
@@ -163,8 +156,8 @@ export const recover: Bench = {
     const { again, lost, doubled } = await crash(directory.path, start, say);
     return [
       { what: 'scheduling again', value: again, unit: 's', target: TARGET, ok: again < TARGET },
-      none('lost', lost),
-      none('run twice to commit', doubled),
+      none('lost', lost, 'tasks'),
+      none('run twice to commit', doubled, 'tasks'),
     ];
   },
 };

@@ -21,6 +21,15 @@ export interface Bench {
 export const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
+/** Of what there may be none. */
+export const none = (what: string, value: number, unit: string): Row => ({
+  what,
+  value,
+  unit,
+  target: 0,
+  ok: value === 0,
+});
+
 const number = (value: number | undefined): string =>
   value === undefined ? '' : value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 

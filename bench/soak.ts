@@ -12,7 +12,8 @@ import { SimulatedEngine } from '../src/simulator/engine.ts';
 import type { Course, SimulatedNode } from '../src/simulator/engine.ts';
 import { openSqlite } from '../src/store/sqlite/sqlite.ts';
 import { aJob } from '../test/fixtures/jobs.ts';
-import type { Bench, Row } from './report.ts';
+import { none } from './report.ts';
+import type { Bench } from './report.ts';
 import { PRODUCTS_PER_JOB } from './soak-server.ts';
 import type { Call, FromServer, ToServer } from './soak-server.ts';
 
@@ -213,17 +214,10 @@ export const soak: Bench = {
       if (cluster.engine.defect) throw cluster.engine.defect;
       const unsuccessful = [...states.values()].filter((state) => state !== 'successful').length;
       say(`${retried} attempts were made again; nodes came or went ${cluster.changes()} times`);
-      const zero = (what: string, value: number, unit: string): Row => ({
-        what,
-        value,
-        unit,
-        target: 0,
-        ok: value === 0,
-      });
       return [
-        zero('lost', lost, 'tasks'),
-        zero('run twice to commit', double, 'tasks'),
-        zero('jobs not successful', unsuccessful, 'jobs'),
+        none('lost', lost, 'tasks'),
+        none('run twice to commit', double, 'tasks'),
+        none('jobs not successful', unsuccessful, 'jobs'),
         { what: 'kills', value: kills, unit: 'times', target: KILLS, ok: kills >= KILLS },
         { what: 'rate, kills included', value: TASKS / seconds, unit: 'tasks/s' },
       ];

@@ -1,4 +1,5 @@
 import type { NodeKey } from './change.ts';
+import { hasRoomFor } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
 import { nextNear, nextOf } from './lane.ts';
 import type { Lane, Near } from './lane.ts';
@@ -161,13 +162,8 @@ function notePasses(round: Round, view: LaneView, lane: Lane): void {
   }
 }
 
-export const hasRoomFor = (lane: Lane, node: FreeNode): boolean =>
-  node.cpus >= lane.resources.cpus &&
-  node.memoryMb >= lane.resources.memoryMb &&
-  (node.reservedFor === undefined || node.reservedFor === lane);
-
 const fits = ({ avoided }: LaneView, lane: Lane, node: FreeNode): boolean =>
-  hasRoomFor(lane, node) && !avoided.has(node.key);
+  hasRoomFor(lane.resources, node, lane) && !avoided.has(node.key);
 
 /** Of the tasks that failed before, so many are tried to be placed. */
 const AGAIN_TRIED = 32;
@@ -177,11 +173,15 @@ function findAgain({ state, nodes }: Round, view: LaneView, lane: Lane): Found |
   if (view.hasTriedAgain || lane.again.length === 0) return undefined;
   for (const task of lane.again.slice(0, AGAIN_TRIED)) {
     const avoid = view.avoided.union(new Set(task.avoid));
-    const free = nodes.filter((each) => hasRoomFor(lane, each) && !avoid.has(each.key));
+    const free = nodes.filter(
+      (each) => hasRoomFor(lane.resources, each, lane) && !avoid.has(each.key),
+    );
     const node =
       free.find(({ record }) => task.task.location?.nodes?.includes(record.node)) ??
       free[0] ??
-      (hasOtherThan(state, lane, avoid) ? undefined : nodes.find((each) => hasRoomFor(lane, each)));
+      (hasOtherThan(state, lane, avoid)
+        ? undefined
+        : nodes.find((each) => hasRoomFor(lane.resources, each, lane)));
     if (node) return { lane, task, node, locality: 'any' };
   }
   view.hasTriedAgain = true;

@@ -1,7 +1,9 @@
-import type { Effect, NodeKey } from './change.ts';
+import type { Effect, NodeKey, Plan } from './change.ts';
+import { attemptId } from './ids.ts';
 import type { Lane } from './lane.ts';
+import type { Attempt, Resources } from './model.ts';
 import { isUsable } from './state.ts';
-import type { NodeRecord, State } from './state.ts';
+import type { JobRecord, NodeRecord, State, TaskRecord } from './state.ts';
 
 /** A node with something free, as it is while tasks are given to it. */
 export interface FreeNode {
@@ -30,9 +32,32 @@ export function freeNodes(state: State): FreeNode[] {
 
 export const hasRoom = ({ cpus, memoryMb }: FreeNode): boolean => cpus > 0 && memoryMb > 0;
 
-/** Books an attempt on a node. */
-export function take(node: FreeNode, order: FreeNode['launches'][number]): void {
-  node.launches.push(order);
-  node.cpus -= order.resources.cpus;
-  node.memoryMb -= order.resources.memoryMb;
+/** Whether so much fits, of what is not kept for others. @param lane that asks; none where nothing is kept for it */
+export const hasRoomFor = ({ cpus, memoryMb }: Resources, node: FreeNode, lane?: Lane): boolean =>
+  node.cpus >= cpus &&
+  node.memoryMb >= memoryMb &&
+  (node.reservedFor === undefined || node.reservedFor === lane);
+
+/** Books the next attempt of a task on a node. */
+export function launchOn(
+  node: FreeNode,
+  { job }: JobRecord,
+  { task, attempts }: TaskRecord,
+  resources: Resources,
+  how: Pick<Attempt, 'launchedAt' | 'locality' | 'isSpeculative'>,
+): Plan {
+  const number = attempts + 1;
+  const attempt: Attempt = {
+    id: attemptId(job.id, task.number, number),
+    jobId: job.id,
+    task: task.number,
+    number,
+    engine: node.record.engine,
+    node: node.record.node,
+    ...how,
+  };
+  node.launches.push({ job, task, attempt, resources });
+  node.cpus -= resources.cpus;
+  node.memoryMb -= resources.memoryMb;
+  return { changes: [{ type: 'addAttempt', attempt, task, resources }], effects: [] };
 }

@@ -1,13 +1,12 @@
 import type { Change, Effect, Plan } from './change.ts';
 import { Heap } from './heap.ts';
-import { attemptId } from './ids.ts';
-import { find, findIn, hasRoomFor, isLargeEnough, mayRun, viewOf } from './find.ts';
+import { find, findIn, isLargeEnough, mayRun, viewOf } from './find.ts';
 import type { Candidate, Found, Round } from './find.ts';
-import { freeNodes, hasRoom, take } from './free-nodes.ts';
+import { freeNodes, hasRoom, hasRoomFor, launchOn } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
 import type { Lane } from './lane.ts';
 import { placesOf } from './locality.ts';
-import type { Attempt, Locality, Millis } from './model.ts';
+import type { Locality, Millis } from './model.ts';
 import { isBefore, rankOf } from './rank.ts';
 import type { Rank } from './rank.ts';
 import { dominantShare, leafOf, servedOf } from './shares.ts';
@@ -124,7 +123,7 @@ function reserveFor(round: Round, candidate: Candidate): void {
   const since = at - 1000 * state.policy.reserveAfter;
   for (const lane of record.lanes) {
     if (lane.since > since || lane.size === 0 || !mayRun(state, record, lane)) continue;
-    if (round.nodes.some((node) => hasRoomFor(lane, node))) continue;
+    if (round.nodes.some((node) => hasRoomFor(lane.resources, node, lane))) continue;
     const behind = largestShare(state) - dominantShare(record.use, state.total);
     const tasks = Math.floor(behind / 2 / dominantShare(lane.resources, state.total));
     for (let n = 0; n < Math.min(tasks, lane.size); n += 1) reserve(round, candidate, lane);
@@ -163,22 +162,13 @@ function leastServed(
   return group;
 }
 
-function launch(round: Round, { job }: JobRecord, { lane, task, node, locality }: Found): Plan {
-  const number = task.attempts + 1;
-  const attempt: Attempt = {
-    id: attemptId(job.id, task.task.number, number),
-    jobId: job.id,
-    task: task.task.number,
-    number,
-    engine: node.record.engine,
-    node: node.record.node,
-    launchedAt: round.at,
-    ...(task.task.location && { locality: localityOf(task, node, locality) }),
-  };
-  const { resources } = lane;
-  take(node, { job, task: task.task, attempt, resources });
-  return { changes: [{ type: 'addAttempt', attempt, task: task.task, resources }], effects: [] };
-}
+const launch = ({ at }: Round, record: JobRecord, found: Found): Plan =>
+  launchOn(found.node, record, found.task, found.lane.resources, {
+    launchedAt: at,
+    ...(found.task.task.location && {
+      locality: localityOf(found.task, found.node, found.locality),
+    }),
+  });
 
 /** A task that goes anywhere may have come near its data by chance. */
 function localityOf({ task }: TaskRecord, { record }: FreeNode, found: Locality): Locality {

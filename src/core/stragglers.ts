@@ -1,10 +1,9 @@
 import type { Plan } from './change.ts';
 import { avoidedNodes, mayRun } from './find.ts';
-import { take } from './free-nodes.ts';
+import { hasRoomFor, launchOn } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
-import { attemptId } from './ids.ts';
 import { isJobEnded } from './lifecycle.ts';
-import type { Attempt, Millis } from './model.ts';
+import type { Millis } from './model.ts';
 import { nodeKey, resourcesOf } from './state.ts';
 import type { AttemptRecord, JobRecord, State } from './state.ts';
 
@@ -61,22 +60,10 @@ function beside(
       node.key !== nodeKey(late.engine, late.node) &&
       !task.avoid?.includes(node.key) &&
       !avoided.has(node.key) &&
-      node.reservedFor === undefined &&
-      node.cpus >= resources.cpus &&
-      node.memoryMb >= resources.memoryMb,
+      hasRoomFor(resources, node),
   );
-  if (!elsewhere) return undefined;
-  const number = task.attempts + 1;
-  const attempt: Attempt = {
-    id: attemptId(record.job.id, task.task.number, number),
-    jobId: record.job.id,
-    task: task.task.number,
-    number,
-    engine: elsewhere.record.engine,
-    node: elsewhere.record.node,
-    launchedAt: at,
-    isSpeculative: true,
-  };
-  take(elsewhere, { job: record.job, task: task.task, attempt, resources });
-  return { changes: [{ type: 'addAttempt', attempt, task: task.task, resources }], effects: [] };
+  return (
+    elsewhere &&
+    launchOn(elsewhere, record, task, resources, { launchedAt: at, isSpeculative: true })
+  );
 }

@@ -8,6 +8,7 @@ import type {
   OfferId,
   Resources,
 } from '../core/model.ts';
+import { Recent } from '../core/recent.ts';
 import type { AttemptNews, Engine, EngineEvent, Launch } from '../engines/engine.ts';
 import type { Assignment } from '../runner/assignment.ts';
 import type { Clock } from '../scheduler/clock.ts';
@@ -67,9 +68,7 @@ export class SimulatedEngine implements Engine {
   readonly #options: SimulatedEngineOptions;
   readonly #nodes = new Map<NodeId, NodeState>();
   readonly #running = new Map<AttemptId, Stay>();
-  /** Two generations, so that forgetting costs nothing. */
-  #ended = new Map<AttemptId, AttemptNews>();
-  #endedBefore = new Map<AttemptId, AttemptNews>();
+  readonly #ended = new Recent<AttemptId, AttemptNews>(REMEMBERED);
   readonly #ends = new Heap<Stay>((a, b) => a.to < b.to);
   #alarm: { readonly at: Millis; readonly cancel: () => void } | undefined;
   #offerCount = 0;
@@ -148,7 +147,7 @@ export class SimulatedEngine implements Engine {
 
   #newsOf(attemptId: AttemptId): AttemptNews | undefined {
     if (this.#running.has(attemptId)) return { state: 'running' };
-    return this.#ended.get(attemptId) ?? this.#endedBefore.get(attemptId);
+    return this.#ended.get(attemptId);
   }
 
   #start(state: NodeState, { assignment, resources }: Launch['attempts'][number]): void {
@@ -172,10 +171,6 @@ export class SimulatedEngine implements Engine {
     const { attemptId, node, resources } = stay;
     this.#running.delete(attemptId);
     this.#ended.set(attemptId, news);
-    if (this.#ended.size >= REMEMBERED) {
-      this.#endedBefore = this.#ended;
-      this.#ended = new Map();
-    }
     const state = this.#nodes.get(node.name);
     if (state?.running.delete(attemptId)) {
       state.cpus += resources.cpus;
