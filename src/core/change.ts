@@ -63,6 +63,8 @@ export type EngineEvent =
       readonly resources: Resources;
       readonly rack?: string;
       readonly pool?: string;
+      /** Why the engine lets nothing start there for now, e.g. because of maintenance. What runs goes on. */
+      readonly away?: string;
     }
   /** The node is gone, and with it all that ran there. */
   | { readonly type: 'nodeDown'; readonly engine: EngineId; readonly node: NodeId }
@@ -183,6 +185,7 @@ export type Fleeting =
       readonly total?: Resources;
       readonly rack?: string;
       readonly pool?: string;
+      readonly away?: string;
       readonly offers: readonly Offer[];
     }
   | { readonly type: 'dropNode'; readonly engine: EngineId; readonly node: NodeId }
@@ -235,6 +238,8 @@ export type Effect =
       }[];
     }
   | { readonly type: 'kill'; readonly engine: EngineId; readonly attemptId: AttemptId }
+  /** Offers that nothing has used for so long that their engine wants them back. */
+  | { readonly type: 'decline'; readonly engine: EngineId; readonly offerIds: readonly OfferId[] }
   /** The job has ended and nothing of it runs any more: its working files may go. */
   | { readonly type: 'clean'; readonly job: Job; readonly state: JobState }
   /** A line for the operator. */

@@ -199,6 +199,8 @@ export interface Offer {
   readonly engine: EngineId;
   readonly node: NodeId;
   readonly resources: Resources;
+  /** When its engine wants it back if nothing has used it; never where it is nobody else's. */
+  readonly until?: Millis;
 }
 
 export interface OutputFile {

@@ -53,10 +53,17 @@ function nodeUp(state: State, event: Extract<NodeEvent, { type: 'nodeUp' }>): Pl
     total: resources,
     ...(rack !== undefined && { rack }),
     ...(pool !== undefined && { pool }),
+    ...(event.away !== undefined && { away: event.away }),
     offers: state.nodes.get(key)?.offers ?? [],
   };
-  const isNew = !state.nodes.has(key);
-  return { changes: [change], effects: isNew ? [say('info', `node ${key} has joined`)] : [] };
+  return { changes: [change], effects: nodeNews(state.nodes.get(key), key, event.away) };
+}
+
+function nodeNews(before: NodeRecord | undefined, key: NodeKey, away?: string): Effect[] {
+  const effects = before ? [] : [say('info', `node ${key} has joined`)];
+  if (away === before?.away) return effects;
+  const line = away === undefined ? 'gets work again' : `gets no work: ${away}`;
+  return [...effects, say('info', `node ${key} ${line}`)];
 }
 
 /** The engine has given up what ran there; it tells so attempt by attempt, or does not know them any more. */

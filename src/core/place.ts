@@ -1,9 +1,10 @@
-import type { Change, Effect, Plan } from './change.ts';
+import type { Change, Effect, NodeKey, Plan } from './change.ts';
 import { Heap } from './heap.ts';
 import { find, findIn, isLargeEnough, mayRun, viewOf } from './find.ts';
 import type { Candidate, Found, Round } from './find.ts';
 import { freeNodes, hasRoom, hasRoomFor, launchOn } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
+import { returnIdle } from './idle.ts';
 import type { Lane } from './lane.ts';
 import { placesOf } from './locality.ts';
 import type { Locality, Millis } from './model.ts';
@@ -30,7 +31,11 @@ interface Waiting extends Candidate {
  */
 export function* place(state: State, at: Millis): Generator<Plan> {
   const nodes = freeNodes(state);
-  if (nodes.length === 0) return;
+  if (nodes.length > 0) yield* fill(state, nodes, at);
+  yield returnIdle(state, keptNodes(nodes), at);
+}
+
+function* fill(state: State, nodes: FreeNode[], at: Millis): Generator<Plan> {
   const round: Round = { state, at, nodes, places: placesOf(state), passes: new Map() };
   if (state.waiting.size > 0) {
     const candidates = candidatesOf(state);
@@ -40,6 +45,10 @@ export function* place(state: State, at: Millis): Generator<Plan> {
   yield* stragglerPlans(state, nodes, at);
   yield launchPlan(round);
 }
+
+/** Where something free is kept for tasks that wait. */
+const keptNodes = (nodes: readonly FreeNode[]): ReadonlySet<NodeKey> =>
+  new Set(nodes.filter(({ reservedFor }) => reservedFor).map(({ key }) => key));
 
 function candidatesOf(state: State): Waiting[] {
   const candidates: Waiting[] = [];

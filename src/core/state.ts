@@ -110,6 +110,8 @@ export interface NodeRecord {
   readonly total?: Resources;
   readonly rack?: string;
   readonly pool?: string;
+  /** Why its engine lets nothing start there for now. */
+  readonly away?: string;
   readonly offers: readonly Offer[];
 }
 
@@ -249,7 +251,9 @@ export function resourcesOf({ job }: JobRecord, { task, memoryMb }: TaskRecord):
 
 /** Whether a node gets work at all. */
 export const isUsable = (state: State, key: NodeKey): boolean =>
-  !state.drained.has(key) && !state.cooling.has(key);
+  !state.drained.has(key) &&
+  !state.cooling.has(key) &&
+  state.nodes.get(key)?.away === undefined;
 
 /** When time alone brings something about. */
 export function nextAlarm(state: State): Millis {

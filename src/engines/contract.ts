@@ -28,7 +28,7 @@ export function follow(engine: Engine) {
   const watchers = new Set<() => void>();
   const stop = new AbortController();
 
-  function hear(event: EngineEvent): void {
+  async function hear(event: EngineEvent): Promise<void> {
     events.push(event);
     if (event.type === 'offered') for (const offer of event.offers) offers.set(offer.id, offer);
     if (event.type === 'rescinded') for (const id of event.offerIds) offers.delete(id);

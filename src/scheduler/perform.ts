@@ -105,6 +105,8 @@ export function createPerformer(options: PerformerOptions): Performer {
         return order(effect.engine, (engine) => launch(options, engine, effect));
       case 'kill':
         return order(effect.engine, async (engine) => engine?.kill(effect.attemptId));
+      case 'decline':
+        return order(effect.engine, async (engine) => engine?.decline?.(effect.offerIds));
       case 'say':
         return logger[effect.level](effect.message);
     }

@@ -6,7 +6,7 @@ import type { Policy } from '../core/policy.ts';
 import { restore } from '../core/restore.ts';
 import { createState, nextAlarm, nodeKey } from '../core/state.ts';
 import type { Knowledge, State } from '../core/state.ts';
-import type { Engine } from '../engines/engine.ts';
+import type { Engine, EngineEvent } from '../engines/engine.ts';
 import { PushbroomError, messageOf } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
@@ -126,6 +126,7 @@ class Loop {
   #turn: Promise<void> | undefined;
   #cancelWake: (() => void) | undefined;
   #pauseUntil = 0;
+  #demand: boolean | undefined;
 
   constructor(options: SchedulerOptions, state: State) {
     this.#options = options;
@@ -137,10 +138,17 @@ class Loop {
     const { engines, logger } = this.#options;
     this.#running = engines.map((engine) =>
       engine
-        .run((event) => void this.inbox.tell(event).catch(() => undefined), this.#engineStop.signal)
+        .run((event) => this.#hear(event), this.#engineStop.signal)
         .catch((error: unknown) => logger.error({ err: error, engine: engine.id }, 'engine lost')),
     );
     this.#ring();
+  }
+
+  /** Nobody has to wait for it to be stored. */
+  #hear(event: EngineEvent): Promise<void> {
+    const told = this.inbox.tell(event);
+    told.catch(() => undefined);
+    return told;
   }
 
   async stop(): Promise<void> {
@@ -215,6 +223,7 @@ class Loop {
       });
       this.#performer.perform(effects);
       this.#announce(changes);
+      this.#tellDemand();
     } catch (error) {
       this.#state = await load(store, clock.now(), before);
       this.#isFresh = true;
@@ -251,6 +260,15 @@ class Loop {
       else if ('task' in change) touched.add(change.task.jobId);
     }
     if (touched.size > 0) for (const listener of this.#listeners) listener(touched);
+  }
+
+  /** Engines need not offer what nobody waits for. */
+  #tellDemand(): void {
+    const { waiting, jobs } = this.#state;
+    const isWaiting = waiting.values().some((id) => !jobs.get(id)!.control.isPaused);
+    if (isWaiting === this.#demand) return;
+    this.#demand = isWaiting;
+    for (const engine of this.#options.engines) engine.demand?.(isWaiting);
   }
 
   #scheduleWake(): void {

@@ -168,7 +168,8 @@ const mortalEngine = (
   death: ReturnType<typeof createDeath>,
 ): Engine => ({
   ...engine,
-  run: (emit, signal) => engine.run((event) => !death.isDead && emit(event), signal),
+  run: (emit, signal) =>
+    engine.run(async (event) => (death.isDead ? undefined : emit(event)), signal),
   launch: (order) =>
     death.through(
       () => engine.launch(order),

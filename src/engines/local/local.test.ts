@@ -106,7 +106,7 @@ describe('runner processes', () => {
   test('an engine that is stopped before it runs ends at once', async () => {
     const directory = join(node.directory, 'idle');
     const idle = createLocal({ resources: RESOURCES, directory });
-    await idle.run(() => undefined, AbortSignal.abort());
+    await idle.run(async () => undefined, AbortSignal.abort());
   });
 
   test('the environment of the service is not that of its runners', async () => {
