@@ -19,6 +19,8 @@ export type Day = string;
 export interface Resources {
   readonly cpus: number;
   readonly memoryMb: number;
+  /** Whole devices; none where absent. */
+  readonly gpus?: number;
 }
 
 /**

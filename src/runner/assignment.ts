@@ -32,6 +32,11 @@ export interface Assignment {
     readonly cache: string;
     /** Made fresh for this attempt and removed after it. */
     readonly scratch: string;
+    /**
+     * Where outputs are brought together before they are moved to `result`, on the same file system as that; inside
+     * the scratch directory where absent.
+     */
+    readonly collected?: string;
     /** Of the task: appears once, by an atomic rename, with the outputs of its first successful attempt. */
     readonly result: string;
     /** Prefix of the attempt's log files; `.out` and `.err` are appended. */
@@ -49,6 +54,8 @@ export interface Assignment {
   };
   /** `bubblewrap`: the attempt can write only below its scratch directory. */
   readonly isolation: 'none' | 'bubblewrap';
+  /** Container image that the bundle wants to run in, e.g. `registry.example/snap@sha256:…`. */
+  readonly image?: string;
   /** Whether the outputs' SHA-256 is wanted: only for what a job leaves to its user. */
   readonly checksum: boolean;
 }
