@@ -13,14 +13,18 @@ export interface MesosResource {
     readonly range: readonly { readonly begin: number; readonly end: number }[];
   };
   readonly allocation_info?: { readonly role?: string };
-  /** Innermost last. Without any, the resource is anybody's. */
+  /** Each refines the one before it. Without any, the resource is anybody's. */
   readonly reservations?: readonly { readonly role?: string }[];
+  /** The same in the older format, which only the operator API adds; `*` is anybody. */
+  readonly role?: string;
   /** Can be taken away at any time. */
   readonly revocable?: unknown;
   /** A volume or a disk of its own, if it has a source or persistence. */
   readonly disk?: unknown;
   /** Belongs to a resource provider, not to the agent. */
   readonly provider_id?: unknown;
+  /** Used by several tasks at once. */
+  readonly shared?: unknown;
 }
 
 /** When a machine is not there; without a duration for good. */
@@ -51,6 +55,13 @@ export interface InverseOffer {
   readonly unavailability: Unavailability;
 }
 
+/** An offer that makes no sense. With an id it is held by us all the same, until it is declined. */
+export interface BadOffer {
+  readonly id?: string;
+  /** E.g. `its cpus are -1`. */
+  readonly why: string;
+}
+
 /** A task's status; `uuid` (base64) is there where it has to be acknowledged. */
 export interface TaskStatus {
   readonly taskId: string;
@@ -74,9 +85,18 @@ export type MasterEvent =
       readonly masterVersion?: string;
     }
   | { readonly type: 'heartbeat' }
-  | { readonly type: 'offers'; readonly offers: readonly MesosOffer[] }
+  | {
+      readonly type: 'offers';
+      readonly offers: readonly MesosOffer[];
+      /** None where absent. */
+      readonly bad?: readonly BadOffer[];
+    }
   | { readonly type: 'rescind'; readonly offerId: string }
-  | { readonly type: 'inverseOffers'; readonly offers: readonly InverseOffer[] }
+  | {
+      readonly type: 'inverseOffers';
+      readonly offers: readonly InverseOffer[];
+      readonly bad?: readonly BadOffer[];
+    }
   | { readonly type: 'rescindInverse'; readonly offerId: string }
   | { readonly type: 'update'; readonly status: TaskStatus }
   /** An agent is gone, or with an executor's id only that. */

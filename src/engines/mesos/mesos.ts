@@ -1,0 +1,387 @@
+import type { Logger } from 'pino';
+
+import type { Attempt, AttemptId, Millis, NodeId, OfferId } from '../../core/model.ts';
+import { messageOf } from '../../errors.ts';
+import type { Assignment } from '../../runner/assignment.ts';
+import type { AttemptNews, Emit, Engine, Launch, LogPart, LogText } from '../engine.ts';
+import { Agents } from './agents.ts';
+import type { AgentsOptions } from './agents.ts';
+import { Attempts } from './attempts.ts';
+import type { Patience } from './attempts.ts';
+import { accept, decline, revive, subscribe, suppress, teardown } from './commands.ts';
+import type { SubscribeOptions } from './commands.ts';
+import { CallError, createConnection } from './connection.ts';
+import type { Connection, ConnectionOptions } from './connection.ts';
+import { readEnd } from './ends.ts';
+import { Maintenance } from './maintenance.ts';
+import type { FrameworkMemory } from './memory.ts';
+import { Offers } from './offers.ts';
+import type { OffersOptions } from './offers.ts';
+import { parseAgents } from './parse.ts';
+import type { BadOffer, Call, MasterEvent, MesosResource } from './protocol.ts';
+import { take } from './resources.ts';
+import { readSandbox, usageOf } from './sandbox.ts';
+
+export interface MesosOptions
+  extends
+    Pick<ConnectionOptions, 'masters' | 'credentials' | 'tls' | 'logger'>,
+    Pick<
+      AgentsOptions,
+      'attributes' | 'constraints' | 'agentPort' | 'maintenanceLead'
+    >,
+    Pick<OffersOptions, 'hold' | 'refuse'> {
+  readonly id?: string;
+  readonly framework: Omit<SubscribeOptions, 'frameworkId' | 'suppressedRoles'>;
+  readonly memory: FrameworkMemory;
+  readonly patience: Patience;
+  /** What TERM gives a task until KILL, in seconds. */
+  readonly killGrace: number;
+  readonly now: () => Millis;
+  /** Prefix of what an attempt leaves beside its logs, on the shared file system. */
+  logOf(attemptId: AttemptId): string;
+  /** Mesos's description of an attempt as a task (TaskInfo). */
+  taskOf(assignment: Assignment, agentId: string, resources: readonly MesosResource[]): Promise<object>;
+}
+
+const TICK_MS = 1_000;
+/** The cluster's agents are asked for this often, and what runs there how much it uses. */
+const SURVEY_MS = 30_000;
+const MEASURE_MS = 60_000;
+/** A question before the first answer of the scheduler's loop waits no longer. */
+const ANSWER_MS = 5_000;
+/** Attempts end so much before a machine goes, beyond what a kill may take. */
+const NOTICE_MS = 5_000;
+
+/** Seconds. */
+const REFUSE_BAD = 60;
+
+const FAILED_OVER = 'Framework failed over';
+const REMOVED = 'Framework has been removed';
+
+/** Not stored by anybody, so never acknowledged: the master says it again to the next who listens. */
+const unheard: Emit = () => new Promise(() => undefined);
+
+/**
+ * Apache Mesos as an engine: a framework of the v1 HTTP scheduler API. Attempts are tasks of the command executor under
+ * their own ids, so the cluster itself is the memory of what runs; only the framework's id is kept.
+ */
+export class Mesos implements Engine {
+  readonly id: string;
+  readonly #options: MesosOptions;
+  readonly #logger: Logger;
+  readonly #agents: Agents;
+  readonly #offers: Offers;
+  readonly #attempts: Attempts;
+  readonly #maintenance: Maintenance;
+  #connection: Connection | undefined;
+  #emit = unheard;
+  #frameworkId: string | undefined;
+  #isSuppressed = false;
+  #suppression: NodeJS.Timeout | undefined;
+  #survey: Promise<void> | undefined;
+
+  constructor(options: MesosOptions) {
+    const { id = 'mesos', framework, patience, killGrace, logger, now } = options;
+    this.id = id;
+    this.#options = options;
+    this.#logger = logger.child({ engine: id });
+    const emit: Emit = (event) => this.#emit(event);
+    const common = { ...options, engine: id, logger: this.#logger, now, emit };
+    const { roles } = framework;
+    const isBusy = (agentId: string) => this.#attempts.byAgent().has(agentId);
+    this.#agents = new Agents({ ...common, roles, unreachable: patience.unreachable, isBusy });
+    this.#offers = new Offers({
+      ...common,
+      roles,
+      agents: this.#agents,
+      send: (call) => this.#send(call),
+      onUnknown: () => void this.#lookAround(),
+    });
+    this.#attempts = new Attempts({
+      ...common,
+      send: (call) => this.#call(call),
+      readEnd: (attemptId, isDue) =>
+        readEnd(`${options.logOf(attemptId)}.end.json`, attemptId, isDue),
+    });
+    this.#maintenance = new Maintenance({
+      agents: this.#agents,
+      notice: NOTICE_MS + 1000 * killGrace,
+      now,
+      attemptsOn: (agentId) => this.#attempts.byAgent().get(agentId) ?? [],
+      kill: (attemptId, failure) => void this.#attempts.kill(attemptId, failure),
+      send: (call) => this.#send(call),
+    });
+  }
+
+  async run(emit: Emit, signal: AbortSignal): Promise<void> {
+    this.#frameworkId = this.#options.memory.read();
+    this.#emit = emit;
+    this.#agents.forget();
+    const { masters, credentials, tls } = this.#options;
+    this.#connection = createConnection({
+      masters,
+      ...(credentials && { credentials }),
+      ...(tls && { tls }),
+      logger: this.#logger,
+      subscribe: () => this.#subscription(),
+      hear: (event) => this.#hear(event),
+      lost: (reason) => this.#lost(reason),
+    });
+    const timers = [
+      setInterval(() => this.#tick(), TICK_MS),
+      setInterval(() => void this.#lookAround(), SURVEY_MS),
+      setInterval(() => void this.#measure(), MEASURE_MS),
+    ];
+    try {
+      await this.#connection.run(signal);
+    } finally {
+      for (const timer of timers) clearInterval(timer);
+      clearTimeout(this.#suppression);
+      this.#attempts.unsubscribed();
+      this.#emit = unheard;
+      this.#offers.forget();
+      this.#connection = undefined;
+    }
+  }
+
+  async launch({ node, offerIds, attempts }: Launch): Promise<void> {
+    const isKnown = ({ assignment }: Launch['attempts'][number]) =>
+      this.#attempts.find(assignment.attemptId) !== undefined;
+    for (const { assignment } of attempts.filter(isKnown)) this.#attempts.tellOf(assignment.attemptId);
+    const fresh = attempts.filter((attempt) => !isKnown(attempt));
+    const offers = this.#offers.take(offerIds);
+    const ids = offers.map(({ id }) => id);
+    if (fresh.length === 0) return this.#giveBack(ids);
+    try {
+      const agentId = offers[0]?.agentId ?? '';
+      const shares = divide(node, offers.flatMap(({ resources }) => resources), fresh);
+      const tasks = await Promise.all(
+        fresh.map(({ assignment }, index) => this.#options.taskOf(assignment, agentId, shares[index]!)),
+      );
+      const accepted = this.#accept(accept(ids, tasks, 0));
+      this.#attempts.begin(fresh.map(({ assignment }) => assignment.attemptId), agentId, accepted);
+    } catch (error) {
+      this.#giveBack(ids);
+      throw error;
+    }
+  }
+
+  /** They are wanted again at once. */
+  #giveBack(ids: readonly string[]): void {
+    if (ids.length > 0) this.#send(decline(ids, 0));
+  }
+
+  async decline(offerIds: readonly OfferId[]): Promise<void> {
+    this.#offers.giveBack(offerIds);
+  }
+
+  /** A new wish is said at once, because something waits; that there is none may change before long. */
+  demand(isWaiting: boolean): void {
+    clearTimeout(this.#suppression);
+    if (!isWaiting) this.#suppression = setTimeout(() => this.#suppress(true), this.#options.hold);
+    else this.#suppress(false);
+  }
+
+  async kill(attemptId: AttemptId): Promise<void> {
+    await this.#attempts.kill(attemptId);
+  }
+
+  reconcile(attemptIds: readonly AttemptId[]): Promise<ReadonlyMap<AttemptId, AttemptNews>> {
+    return this.#attempts.ask(attemptIds, ANSWER_MS);
+  }
+
+  async readLog({ id, node }: Attempt, part: LogPart): Promise<LogText | undefined> {
+    const agent = this.#agents.ofNode(node);
+    const connection = this.#connection;
+    if (!agent || !connection || this.#frameworkId === undefined) return undefined;
+    return readSandbox({
+      ask: (request) => connection.agent(agent, request),
+      frameworkId: this.#frameworkId,
+      agentId: agent.id,
+      attemptId: id,
+      file: `attempt.${part.stream}`,
+      offset: part.offset,
+      limit: part.limit,
+    });
+  }
+
+  async teardown(): Promise<void> {
+    const connection = this.#connection;
+    if (!connection?.isSubscribed) throw new Error('there is no master to say it to');
+    await connection.call(teardown());
+    this.#options.memory.forget();
+    this.#frameworkId = undefined;
+    this.#leave('an operator has torn the framework down; the service begins a new one when it is started again');
+  }
+
+  #subscription(): Call {
+    const { framework } = this.#options;
+    return subscribe({
+      ...framework,
+      suppressedRoles: this.#isSuppressed ? framework.roles : [],
+      ...(this.#frameworkId !== undefined && { frameworkId: this.#frameworkId }),
+    });
+  }
+
+  #hear(event: MasterEvent): void {
+    switch (event.type) {
+      case 'subscribed':
+        return this.#subscribed(event.frameworkId, event.masterVersion);
+      case 'offers':
+        if (event.bad) this.#refuseBad(event.bad);
+        return this.#offers.hear(event.offers);
+      case 'rescind':
+        return this.#offers.rescind(event.offerId);
+      case 'inverseOffers':
+        return this.#maintenance.hear(event.offers);
+      case 'rescindInverse':
+        return this.#maintenance.rescind(event.offerId);
+      case 'update':
+        return this.#attempts.hear(event.status);
+      case 'failure':
+        // An executor's end is told by its task.
+        if (event.agentId !== undefined && event.executorId === undefined) {
+          this.#agents.lost(event.agentId);
+        }
+        return undefined;
+      case 'error':
+        return this.#refused(event.message);
+      case 'heartbeat':
+        return undefined;
+      case 'other':
+        return this.#logger.debug({ event: event.name }, 'the master tells something unknown');
+    }
+  }
+
+  /** What makes no sense is held by us all the same. */
+  #refuseBad(bad: readonly BadOffer[]): void {
+    this.#logger.warn({ bad: bad.slice(0, 10) }, `${bad.length} offers make no sense`);
+    const ids = bad.flatMap(({ id }) => id ?? []);
+    if (ids.length > 0) this.#send(decline(ids, REFUSE_BAD));
+  }
+
+  #subscribed(frameworkId: string, version = 'unknown'): void {
+    if (this.#frameworkId !== frameworkId) this.#options.memory.write(frameworkId);
+    this.#frameworkId = frameworkId;
+    this.#logger.info({ frameworkId, version }, 'subscribed');
+    this.#offers.forget();
+    // In its own time: what the master has to say first comes first.
+    setImmediate(() => {
+      if (!this.#connection?.isSubscribed) return;
+      this.#attempts.subscribed();
+      void this.#lookAround();
+    });
+  }
+
+  #lost(reason: string): void {
+    this.#logger.warn(`not subscribed: ${reason}`);
+    this.#attempts.unsubscribed();
+    this.#offers.forget();
+  }
+
+  #refused(message: string): void {
+    if (message === FAILED_OVER) {
+      return this.#leave(
+        `the master says '${message}': another service has taken this framework over; this one steps back`,
+      );
+    }
+    if (message === REMOVED) {
+      this.#logger.error('the master has removed the framework and all that ran: a new one begins');
+      this.#options.memory.forget();
+      this.#frameworkId = undefined;
+      return undefined;
+    }
+    return this.#logger.error(`the master refuses the framework: ${message}`);
+  }
+
+  /** For good: whoever leads the framework now is not disturbed. */
+  #leave(why: string): void {
+    this.#logger.error(why);
+    this.#connection?.stop();
+    this.#attempts.unsubscribed();
+    this.#offers.forget();
+    this.#agents.leave();
+  }
+
+  #suppress(isSuppressed: boolean): void {
+    if (this.#isSuppressed === isSuppressed) return;
+    this.#isSuppressed = isSuppressed;
+    const { roles } = this.#options.framework;
+    if (this.#connection?.isSubscribed) this.#send(isSuppressed ? suppress(roles) : revive(roles));
+  }
+
+  #tick(): void {
+    this.#agents.tick();
+    this.#maintenance.tick();
+    this.#attempts.tick();
+  }
+
+  /** Asks the master for its agents; one question at a time. */
+  #lookAround(): Promise<void> {
+    return (this.#survey ??= this.#askForAgents().finally(() => (this.#survey = undefined)));
+  }
+
+  async #askForAgents(): Promise<void> {
+    const connection = this.#connection;
+    if (!connection?.isSubscribed) return;
+    try {
+      this.#agents.learn(parseAgents(await connection.operator({ type: 'GET_AGENTS' })));
+    } catch (error) {
+      const message = `the master does not tell its agents, so that nodes are known by their offers only: ${messageOf(error)}`;
+      this.#logger.warn(message);
+    }
+    if (connection === this.#connection) this.#offers.retry();
+  }
+
+  /** What runs is measured from outside too, in case its runner does not live to say it. */
+  async #measure(): Promise<void> {
+    const connection = this.#connection;
+    for (const [agentId, attemptIds] of this.#attempts.byAgent()) {
+      const agent = this.#agents.find(agentId);
+      if (!agent || !connection) continue;
+      const answer = await connection
+        .agent(agent, { type: 'GET_CONTAINERS' })
+        .catch(() => undefined);
+      for (const attemptId of attemptIds) {
+        const usage = usageOf(answer, attemptId);
+        if (usage) this.#attempts.measured(attemptId, usage);
+      }
+    }
+  }
+
+  /** Resolves where the master may have taken it: it will be asked. */
+  async #accept(call: Call): Promise<void> {
+    try {
+      await this.#call(call);
+    } catch (error) {
+      if (error instanceof CallError && error.isSent && error.status === undefined) return;
+      throw error;
+    }
+  }
+
+  #call(call: Call): Promise<void> {
+    if (!this.#connection) return Promise.reject(new Error('the engine does not run'));
+    return this.#connection.call(call);
+  }
+
+  #send(call: Call): void {
+    this.#call(call).catch((error: unknown) =>
+      this.#logger.debug({ err: error, call: call.type }, 'a call failed'),
+    );
+  }
+}
+
+/** @throws Error where that much was not offered, or is no longer */
+function divide(
+  node: NodeId,
+  offered: readonly MesosResource[],
+  attempts: Launch['attempts'],
+): readonly (readonly MesosResource[])[] {
+  let pool = offered;
+  return attempts.map(({ resources }) => {
+    const share = take(pool, resources);
+    if (!share) throw new Error(`more was launched on node ${node} than its valid offers hold`);
+    pool = share.rest;
+    return share.taken;
+  });
+}
