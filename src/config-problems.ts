@@ -7,6 +7,7 @@ import type { DatasetSettings, Settings } from './config-schema.ts';
 import { policyProblems } from './core/policy-problems.ts';
 import { parseRegion } from './core/region.ts';
 import { dayNumber } from './core/time.ts';
+import { masterProblems } from './engines/mesos/masters.ts';
 import { messageOf } from './errors.ts';
 import { checkPlacePattern } from './products/location.ts';
 import { checkPattern, isRegionName, resolvePattern, splitPatterns } from './products/patterns.ts';
@@ -116,6 +117,7 @@ function distance(a: string, b: string): number {
 /** What the schema allows but makes no sense. */
 export const contradictions = (settings: Settings): Problem[] => [
   ...listenerProblems(settings),
+  ...mesosProblems(settings),
   ...(settings.jobs.maxRetryDelay < settings.jobs.retryDelay
     ? [{ path: ['jobs', 'maxRetryDelay'], reason: 'is less than jobs.retryDelay' }]
     : []),
@@ -139,17 +141,38 @@ export const schedulingProblems = (scheduling: Settings['scheduling']): Problem[
   }));
 
 function listenerProblems(settings: Settings): Problem[] {
-  const { host, port, baseUrl } = settings.public;
   const problems: Problem[] = [];
-  if (baseUrl !== undefined && !isBaseUrl(baseUrl)) {
+  for (const key of ['public', 'nodeFiles'] as const) {
+    const { baseUrl } = settings[key];
+    if (baseUrl === undefined || isBaseUrl(baseUrl)) continue;
     const reason = `must be an http or https URL without user, query and fragment, is ${JSON.stringify(baseUrl)}`;
-    problems.push({ path: ['public', 'baseUrl'], reason });
+    problems.push({ path: [key, 'baseUrl'], reason });
   }
-  if (port !== 0 && port === settings.internal.port && overlap(host, settings.internal.host)) {
-    const reason = `is the port of the public listener (${port}) on the same host`;
-    problems.push({ path: ['internal', 'port'], reason });
-  }
+  const listeners = ['public', 'internal', 'nodeFiles'] as const;
+  listeners.forEach((key, index) => {
+    const { host, port } = settings[key];
+    const other = listeners
+      .slice(0, index)
+      .find((each) => settings[each].port === port && overlap(host, settings[each].host));
+    if (port === 0 || other === undefined) return;
+    const reason = `is the port of the ${other} listener (${port}) on the same host`;
+    problems.push({ path: [key, 'port'], reason });
+  });
   return problems;
+}
+
+/** That an agent's user, runner and files cannot be reached is only seen there. */
+function mesosProblems({ engines: { mesos } }: Settings): Problem[] {
+  const { masters, principal, secretFile, certFile, keyFile } = mesos;
+  if (masters.length === 0) return [];
+  const problems = masterProblems(masters).map((reason) => ({ path: ['masters'], reason }));
+  if (secretFile !== undefined && principal === undefined) {
+    problems.push({ path: ['secretFile'], reason: 'needs engines.mesos.principal, too' });
+  }
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    problems.push({ path: ['certFile'], reason: 'and keyFile go together' });
+  }
+  return problems.map(({ path, reason }) => ({ path: ['engines', 'mesos', ...path], reason }));
 }
 
 function isBaseUrl(text: string): boolean {

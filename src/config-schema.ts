@@ -133,9 +133,39 @@ export const policyOf = ({
   stragglers: { ...others, isEnabled: enabled },
 });
 
+/** Apache Mesos; used where it has masters. `engines/mesos` says what everything means. */
+const MESOS = section({
+  masters: Type.Array(text, { default: [] }),
+  name: textOf('pushbroom'),
+  user: optionalText,
+  roles: Type.Array(text, { minItems: 1, default: ['*'] }),
+  principal: optionalText,
+  secretFile: optionalText,
+  caFile: optionalText,
+  certFile: optionalText,
+  keyFile: optionalText,
+  failoverTimeout: Type.Number({ exclusiveMinimum: 0, maximum: 10_000_000, default: 604_800 }),
+  hold: wait(5),
+  refuse: wait(5),
+  attributes: section({ rack: textOf('rack'), pool: textOf('site') }),
+  constraints: Type.Record(Type.String(), Type.Array(text, { minItems: 1 }), { default: {} }),
+  agentPort: port(5051),
+  maintenanceLead: wait(3600),
+  unreachable: wait(300),
+  silence: wait(600),
+  killGrace: wait(10),
+  node: Type.Optional(Type.String({ pattern: '^/' })),
+  cacheDirectory: Type.String({ pattern: '^/', default: '/var/tmp/pushbroom' }),
+  cacheInputs: Type.Boolean({ default: false }),
+  isolation: Type.Enum(['none', 'bubblewrap'], { default: 'none' }),
+  containerizer: Type.Enum(['mesos', 'docker'], { default: 'mesos' }),
+  sharedDirectories: Type.Array(Type.String({ pattern: '^/' }), { default: [] }),
+});
+
 export const CONFIG_SCHEMA = Type.Object(
   {
     dataDir: textOf('./data'),
+    workDir: optionalText,
     public: section({
       host: textOf('127.0.0.1'),
       port: port(8080),
@@ -143,6 +173,7 @@ export const CONFIG_SCHEMA = Type.Object(
       bodyLimit: count(4 * MIB),
     }),
     internal: section({ host: textOf('127.0.0.1'), port: port(8081) }),
+    nodeFiles: section({ host: textOf('127.0.0.1'), port: port(8082), baseUrl: optionalText }),
     service: section({
       title: textOf('Pushbroom'),
       abstract: textOf('Processing of Earth-observation data near the data.'),
@@ -179,6 +210,7 @@ export const CONFIG_SCHEMA = Type.Object(
         isolation: Type.Enum(['auto', 'none', 'bubblewrap'], { default: 'auto' }),
         outputLimit: count(64 * MIB),
       }),
+      mesos: MESOS,
     }),
     uploads: section({
       compressedBytes: count(2 * GIB),
@@ -188,6 +220,7 @@ export const CONFIG_SCHEMA = Type.Object(
     staging: section({
       user: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{1,100}$', default: 'anonymous' }),
       userPrefix: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{0,50}$', default: '' }),
+      directory: optionalText,
     }),
     log: section({
       level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {

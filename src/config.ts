@@ -109,11 +109,28 @@ export async function readYaml(file: string): Promise<YamlDocument> {
 }
 
 function configOf(settings: Settings, overrides: Partially<Settings>, directory: string): Config {
-  const { log, datasets } = settings;
+  const { log, datasets, engines, staging, workDir } = settings;
+  const { mesos } = engines;
   const logFile = overrides.log?.file ?? (log.file && resolve(directory, log.file));
+  const absolute = <K extends string>(key: K, path: string | undefined) =>
+    (path === undefined ? {} : { [key]: resolve(directory, path) }) as {
+      readonly [P in K]?: string;
+    };
   return {
     ...settings,
     dataDir: resolve(overrides.dataDir ?? resolve(directory, settings.dataDir)),
+    ...absolute('workDir', workDir),
+    staging: { ...staging, ...absolute('directory', staging.directory) },
+    engines: {
+      ...engines,
+      mesos: {
+        ...mesos,
+        ...absolute('secretFile', mesos.secretFile),
+        ...absolute('caFile', mesos.caFile),
+        ...absolute('certFile', mesos.certFile),
+        ...absolute('keyFile', mesos.keyFile),
+      },
+    },
     bundles: settings.bundles.map((path) => resolve(directory, path)),
     datasets: datasets.map((dataset) => datasetOf(dataset, directory)),
     scheduling: policyOf(settings.scheduling),

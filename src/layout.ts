@@ -2,14 +2,22 @@ import { join } from 'node:path';
 
 import type { AttemptId, Job, JobId } from './core/model.ts';
 
-/** Where everything lies below the data directory. Nothing outside it is written. */
+/** Where everything lies. Nothing elsewhere is written. */
 export type Layout = ReturnType<typeof createLayout>;
 
-/** @param directory absolute */
-export function createLayout(directory: string) {
+/** What may lie on a file system that nodes share, where a database does not belong. */
+interface Elsewhere {
+  /** Jobs' working files. */
+  readonly workDir?: string | undefined;
+  /** Jobs' results. */
+  readonly staging?: string | undefined;
+}
+
+/** @param directory of the service itself; absolute, as all of them */
+export function createLayout(directory: string, elsewhere: Elsewhere = {}) {
   const work = join(directory, 'work');
-  const job = (jobId: JobId) => join(work, 'jobs', jobId);
-  const staging = join(directory, 'staging');
+  const { workDir: jobs = join(work, 'jobs'), staging = join(directory, 'staging') } = elsewhere;
+  const job = (jobId: JobId) => join(jobs, jobId);
   return {
     directory,
     database: join(directory, 'pushbroom.db'),
@@ -22,7 +30,9 @@ export function createLayout(directory: string) {
     code: join(work, 'code'),
     /** Where runners of attempts are found again by the next server. */
     runners: join(work, 'runners'),
-    jobs: join(work, 'jobs'),
+    /** What engines remember of their clusters. */
+    engine: (id: string) => join(work, 'engines', `${id}.json`),
+    jobs,
     job,
     /** Attempts' own places. */
     scratch: (jobId: JobId, attemptId: AttemptId) => join(job(jobId), 'scratch', attemptId),

@@ -13,7 +13,8 @@ import type { Config, ConfigSource, Reload } from './config.ts';
 import type { RunningServer, ServeOptions } from './cli/deps.ts';
 import { productLimit } from './core/policy.ts';
 import type { Policy } from './core/policy.ts';
-import { createLocal } from './engines/local/local.ts';
+import { createEngines } from './create-engines.ts';
+import type { Engine } from './engines/engine.ts';
 import { PushbroomError, messageOf } from './errors.ts';
 import { createPublicServer } from './gateways/public.ts';
 import { createAssigner } from './jobs/assign.ts';
@@ -22,6 +23,7 @@ import type { Cleaner } from './jobs/clean.ts';
 import { createOperations } from './jobs/control.ts';
 import type { Jobs, Operations } from './jobs/jobs.ts';
 import { createLogReader } from './jobs/log.ts';
+import type { LogReaderOptions } from './jobs/log.ts';
 import { withoutUnwanted } from './jobs/retry.ts';
 import { createReuse } from './jobs/reuse.ts';
 import { createJobs } from './jobs/service.ts';
@@ -58,7 +60,8 @@ export async function serve({ config: file, overrides }: ServeOptions): Promise<
   const config = await loadConfig(source);
   const logger = pino({ level: config.log.level }, destination(config.log.file ?? 2));
   if (logger.isLevelEnabled('debug')) logger.debug(`configuration:\n${describeConfig(config)}`);
-  const layout = createLayout(resolve(config.dataDir));
+  const { workDir, staging } = config;
+  const layout = createLayout(resolve(config.dataDir), { workDir, staging: staging.directory });
   await mkdir(layout.uploads, { recursive: true });
   await mkdir(layout.staging, { recursive: true });
   const unlock = lock(layout.lock, `process ${process.pid}, started ${new Date().toISOString()}`);
@@ -94,7 +97,8 @@ async function start(
   const baseUrl = () => config.public.baseUrl ?? urls.publicUrl;
   const { keepFailed } = config.jobs;
   const cleaner = createCleaner({ store, layout, keepFailed, now: systemClock.now });
-  const parts = { config, layout, logger, store, registry, cleaner, baseUrl };
+  const engines = await createEngines({ config, layout, logger, now: systemClock.now, closers });
+  const parts = { config, layout, logger, store, registry, cleaner, baseUrl, engines };
   const scheduler = await createScheduler(parts);
   closers.push(() => scheduler.stop());
   const jobsOptions: JobsOptions = {
@@ -164,10 +168,11 @@ interface Parts {
   readonly registry: Registry;
   readonly cleaner: Cleaner;
   readonly baseUrl: () => string;
+  readonly engines: readonly Engine[];
 }
 
 async function createScheduler(parts: Parts): Promise<Scheduler> {
-  const { config, layout, logger, store, registry, cleaner, baseUrl } = parts;
+  const { config, layout, logger, store, registry, cleaner, baseUrl, engines } = parts;
   const { local } = config.engines;
   const assign = createAssigner({
     store,
@@ -187,16 +192,7 @@ async function createScheduler(parts: Parts): Promise<Scheduler> {
   const scheduler = await startScheduler({
     store,
     policy: config.scheduling,
-    engines: local.enabled
-      ? [
-          createLocal({
-            resources: { cpus: local.cpus, memoryMb: local.memoryMb },
-            codeCache: layout.code,
-            directory: layout.runners,
-            keepRunning: local.keepRunning,
-          }),
-        ]
-      : [],
+    engines,
     clock: systemClock,
     logger,
     findProducts: createFinder(config, () => policy()),
@@ -253,8 +249,10 @@ const createPublic = ({ config, layout, logger, registry, jobs }: ServerParts) =
   });
 
 const createOperator = (parts: ServerParts) => {
-  const { config, layout, logger, store, registry, scheduler, jobs, operations, reload, baseUrl } =
-    parts;
+  const { config, layout, logger, store, registry, engines, scheduler } = parts;
+  const { jobs, operations, reload, baseUrl } = parts;
+  const readRemote: LogReaderOptions['readRemote'] = async (attempt, part) =>
+    engines.find(({ id }) => id === attempt.engine)?.readLog?.(attempt, part);
   return createOperatorServer({
     jobs,
     registry,
@@ -262,7 +260,7 @@ const createOperator = (parts: ServerParts) => {
     operations,
     scheduler,
     reloadScheduling: reload,
-    readLog: createLogReader({ store, layout }),
+    readLog: createLogReader({ store, layout, readRemote }),
     subscribe: watchJobs(scheduler, jobs),
     state: () => 'ready',
     publicUrl: baseUrl,

@@ -88,6 +88,7 @@ export const reloadCommand = (deps: CliDeps): Command =>
 
 function nodesText({ items }: Page<Node>): string {
   if (items.length === 0) return 'no nodes\n';
+  const hasGpus = items.some(({ resources, free }) => resources.gpus ?? free.gpus);
   const rows = items.map((node) => [
     node.engine,
     node.node,
@@ -97,6 +98,7 @@ function nodesText({ items }: Page<Node>): string {
     node.free.cpus,
     node.resources.memoryMb,
     node.free.memoryMb,
+    ...(hasGpus ? [node.resources.gpus ?? 0, node.free.gpus ?? 0] : []),
     node.attempts,
     stateText(node),
   ]);
@@ -109,6 +111,7 @@ function nodesText({ items }: Page<Node>): string {
     'FREE',
     'MEMORY MB',
     'FREE MB',
+    ...(hasGpus ? ['GPUS', 'FREE GPUS'] : []),
     'ATTEMPTS',
     'STATE',
   ];
@@ -124,6 +127,7 @@ function stateText({ drained, coolingOff }: Node): string {
 const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
 function groupsText({ items }: Page<Group>): string {
+  const hasGpus = items.some(({ use }) => use.gpus);
   const rows = items.map(({ path, weight, minimumPercent, maximumPercent, use, ...group }) => [
     path,
     weight,
@@ -131,6 +135,7 @@ function groupsText({ items }: Page<Group>): string {
     percent(group.fairShare),
     percent(group.share),
     use.cpus,
+    ...(hasGpus ? [use.gpus ?? 0] : []),
     use.tasks,
     use.jobs,
     limitsText(group.limits),
@@ -143,6 +148,7 @@ function groupsText({ items }: Page<Group>): string {
     'DUE',
     'HAS',
     'CPUS',
+    ...(hasGpus ? ['GPUS'] : []),
     'TASKS',
     'JOBS',
     'LIMITS',

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { aJob, L2, stepPlan } from '../../test/fixtures/jobs.ts';
 import { startCentre } from '../../test/operator/centre.ts';
 import type { Centre } from '../../test/operator/centre.ts';
 import { run } from '../../test/operator/command-line.ts';
@@ -87,6 +88,28 @@ test('the retry of a job that has ended names the new one', async () => {
   const { code, stdout } = await cli('retry', '--state', 'dismissed', '--version', '1.1');
   expect(code).toBe(0);
   expect(stdout).toBe(`one retried as a new job: ${centre.submitted[0]!.id}\n`);
+});
+
+test('the image in which a job runs is shown', async () => {
+  const image = 'registry.example/deep:1';
+  await centre.submit('one', ['a'], { processor: { ...aJob().processor, image } });
+  expect((await cli('job', 'one')).stdout).toMatch(/^Image +registry.example\/deep:1$/m);
+  await centre.submit('two', ['a']);
+  expect((await cli('job', 'two')).stdout).not.toContain('Image');
+});
+
+test('GPUs are a column where there are any', async () => {
+  expect((await cli('nodes')).stdout).not.toContain('GPUS');
+  expect((await cli('groups')).stdout).not.toContain('GPUS');
+  await using gpus = await startCentre({ n1: { cpus: 4, memoryMb: 4096, gpus: 2 } });
+  const resources = { cpus: 1, memoryMb: 512, gpus: 2 };
+  const workflow = { ...L2, process: stepPlan({ resources }) };
+  await gpus.submit('one', ['a'], { workflow });
+  const shown = async (...argv: readonly string[]) =>
+    (await run(argv, { env: { PUSHBROOM_URL: gpus.url } })).stdout;
+  expect(await shown('nodes')).toMatch(/ FREE MB +GPUS +FREE GPUS +ATTEMPTS .*\n.* 3584 +2 +0 +1 /);
+  expect(await shown('groups')).toMatch(/ CPUS +GPUS +TASKS /);
+  expect(await shown('groups')).toMatch(/^default .* 100 % +1 +2 +1 +1 /m);
 });
 
 test('nodes are listed, drained by their names and given back', async () => {

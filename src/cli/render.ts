@@ -50,6 +50,7 @@ export function jobText(job: JobDetails, failed: Page<Task>, results: readonly R
     ['Job', job.id],
     ['Title', job.title],
     ['Process', job.process],
+    ['Image', job.processor.image],
     ['User', job.user],
     ['Reference', job.reference],
     ['Group', job.group],

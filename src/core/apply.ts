@@ -1,3 +1,4 @@
+import { add } from './amount.ts';
 import type { Change } from './change.ts';
 import {
   ATTEMPT_MOVES,
@@ -247,8 +248,7 @@ function learn(
 }
 
 function use({ shares }: State, record: JobRecord, resources: Resources, sign: 1 | -1): void {
-  record.use.cpus += sign * resources.cpus;
-  record.use.memoryMb += sign * resources.memoryMb;
+  add(record.use, resources, sign);
   countTask(shares, consumerOf(record), resources, sign);
 }
 

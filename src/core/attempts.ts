@@ -177,7 +177,7 @@ function tryAgain(
     return { type: 'endTask', to: 'failed', ...common, failure: end, cause };
   }
   const memoryMb =
-    failure.kind === 'memory' ? moreMemory(had, mostMemory(state, record)) : held.memoryMb;
+    failure.kind === 'memory' ? moreMemory(had, mostMemory(state, record, held)) : held.memoryMb;
   const pause = isAtOnce && losses <= LOSSES_AT_ONCE ? 0 : retryDelay(retry, failures + losses);
   return {
     type: 'retryTask',
@@ -189,10 +189,15 @@ function tryAgain(
   };
 }
 
-/** What a job may have, but no more than a node has: a task that fits nowhere would wait for ever. */
-function mostMemory({ nodes }: State, { job }: JobRecord): number {
-  const largest = Math.max(...Array.from(nodes.values(), ({ total }) => total?.memoryMb ?? 0));
-  return largest > 0 ? Math.min(job.retry.maxMemoryMb, largest) : job.retry.maxMemoryMb;
+/** What a job may have, but no more than a node has on which it can run: what fits nowhere would wait for ever. */
+function mostMemory({ nodes }: State, record: JobRecord, held: TaskRecord): number {
+  const { gpus = 0 } = resourcesOf(record, held);
+  const { maxMemoryMb } = record.job.retry;
+  let largest = 0;
+  for (const { total } of nodes.values()) {
+    if (total && (total.gpus ?? 0) >= gpus) largest = Math.max(largest, total.memoryMb);
+  }
+  return largest > 0 ? Math.min(maxMemoryMb, largest) : maxMemoryMb;
 }
 
 const withMemory = ({ kind, message }: Failure, memoryMb: number): string =>

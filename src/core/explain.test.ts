@@ -38,6 +38,27 @@ describe('a job is explained that', () => {
     expect(why()!.reasons[0]).toMatchObject({ code: 'no-node', tasks: 1 });
   });
 
+  test('finds no node with GPUs, and waits for one', () => {
+    const resources = { cpus: 1, memoryMb: 2048, gpus: 1 };
+    const { find, endSplit, why, nodeUp, offer, place } = told(
+      aJob({ workflow: { ...L2, process: stepPlan({ resources }) } }),
+    );
+    find(product('a'));
+    endSplit();
+    for (const node of ['m', 'n']) {
+      nodeUp(node, NODE);
+      offer(node, NODE);
+    }
+    expect(place()).toEqual([]);
+    expect(why()!.summary).toBe(
+      'A task needs 1 cpus, 2048 MB and 1 gpus, and none of 2 nodes is that large.',
+    );
+    nodeUp('o', { ...NODE, gpus: 1 });
+    expect(why()!.reasons[0]).toMatchObject({ code: 'share' });
+    offer('o', { ...NODE, gpus: 1 });
+    expect(place()).toEqual(['/archive/a o 1']);
+  });
+
   test('has come to a limit', () => {
     const { find, nodeUp, offer, place, happens, why } = told();
     happens({ type: 'policySet', policy: { ...DEFAULT_POLICY, userLimits: { runningTasks: 1 } } });

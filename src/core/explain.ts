@@ -1,3 +1,4 @@
+import { amountText } from './amount.ts';
 import { avoidedNodes, isLargeEnough } from './find.ts';
 import type { Lane } from './lane.ts';
 import { patienceOf, placesOf } from './locality.ts';
@@ -170,7 +171,7 @@ function laneReason(state: State, record: JobRecord, lane: Lane, at: Millis): Re
 }
 
 function noNode({ nodes }: State, { resources }: Lane, usable: number): string {
-  const wanted = `${resources.cpus} cpus and ${resources.memoryMb} MB`;
+  const wanted = amountText(resources);
   if (nodes.size === 0) return `A task needs ${wanted}, and no node is up.`;
   const others = nodes.size - usable;
   const away = others > 0 ? `; ${others} are drained or cooling off` : '';

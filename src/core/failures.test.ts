@@ -157,6 +157,27 @@ describe('a task whose attempt failed', () => {
     });
   });
 
+  test('has no more memory next time than a node with GPUs has, where it needs those', () => {
+    const resources = { cpus: 1, memoryMb: 512, gpus: 1 };
+    const { find, end, place, offer, at, nodeUp, changes } = story(
+      aJob({ workflow: { ...L2, process: stepPlan({ resources }) }, retry: { maxMemoryMb: 9000 } }),
+    );
+    const small = { cpus: 4, memoryMb: 700, gpus: 2 };
+    nodeUp('large', NODE);
+    nodeUp('small', small);
+    find(product('1'));
+    offer('small', small);
+    place();
+    end(0, 1, failing('memory', 'used too much'), 'failed');
+    at(100_000);
+    offer('small', small);
+    place();
+    const asked = changes.flatMap((change) =>
+      change.type === 'addAttempt' ? [change.resources] : [],
+    );
+    expect(asked).toEqual([resources, { ...resources, memoryMb: 700 }]);
+  });
+
   test('is not tried for ever where its input is bad', () => {
     const { end, place, offerBoth, at, jobMoves } = launched({ retry: { maxAttempts: 9 } });
     end(0, 1, failing('input', 'corrupt'), 'failed');

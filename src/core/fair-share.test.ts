@@ -132,6 +132,29 @@ describe('groups that want all they can get', () => {
     offer(state, total);
     expect([running(state, 'deep'), running(state, 'wide')]).toEqual([3, 2]);
   });
+
+  test('are compared by GPUs too, where there are any', () => {
+    const groups = ['gpu', 'cpu'].map((name) => createGroupPolicy({ name }));
+    const state = cluster(groups, 0);
+    const total = { cpus: 8, memoryMb: 80, gpus: 4 };
+    apply(state, [{ type: 'setNode', engine: 'e', node: 'n', total, offers: [] }]);
+    submit(state, { id: 'gpu', group: 'gpu' }, 9, { cpus: 1, memoryMb: 1, gpus: 1 });
+    submit(state, { id: 'cpu', group: 'cpu' }, 9, ONE);
+    // A quarter of the GPUs is worth two of the processors.
+    offer(state, { cpus: 6, memoryMb: 60, gpus: 4 });
+    expect([running(state, 'gpu'), running(state, 'cpu')]).toEqual([2, 4]);
+    expect(state.shares.groups.get('gpu')!.use).toMatchObject({ cpus: 2, gpus: 2, tasks: 2 });
+    expect(state.jobs.get('gpu')!.use.gpus).toBe(2);
+  });
+
+  test('never have more than their maximum of the GPUs', () => {
+    const state = cluster([createGroupPolicy({ name: 'g', maximumPercent: 50 })], 0);
+    const total = { cpus: 80, memoryMb: 80, gpus: 4 };
+    apply(state, [{ type: 'setNode', engine: 'e', node: 'n', total, offers: [] }]);
+    submit(state, { id: 'g', group: 'g' }, 9, { cpus: 1, memoryMb: 1, gpus: 1 });
+    offer(state, total);
+    expect(running(state, 'g')).toBe(2);
+  });
 });
 
 describe('a group', () => {
@@ -280,15 +303,15 @@ describe('a job that waits', () => {
 
 describe('counting', () => {
   test('comes back to nothing when everything has ended', () => {
-    const needs = { cpus: 0.1, memoryMb: 1 };
+    const needs = { cpus: 0.1, memoryMb: 1, gpus: 1 };
     const state = cluster([createGroupPolicy({ name: 'g' })], 20);
     submit(state, { id: 'a', group: 'g' }, 30, needs);
-    offer(state, { cpus: 20, memoryMb: 20 });
+    offer(state, { cpus: 20, memoryMb: 20, gpus: 20 });
     const count = running(state, 'a');
     expect(count).toBeGreaterThan(10);
     for (let end = 0; end < count; end += 1) endOne(state, 'a');
     const { use, users } = state.shares.groups.get('g')!;
-    expect(use).toEqual({ cpus: 0, memoryMb: 0, tasks: 0, jobs: 1 });
-    expect(users.get('alice')).toEqual({ cpus: 0, memoryMb: 0, tasks: 0, jobs: 1 });
+    expect(use).toEqual({ cpus: 0, memoryMb: 0, gpus: 0, tasks: 0, jobs: 1 });
+    expect(users.get('alice')).toEqual({ cpus: 0, memoryMb: 0, gpus: 0, tasks: 0, jobs: 1 });
   });
 });

@@ -16,7 +16,10 @@ import type { JobRecord, NodeRecord, State, TaskRecord } from './state.ts';
 export interface Round {
   readonly state: State;
   readonly at: Millis;
+  /** Those with GPUs come last. */
   readonly nodes: readonly FreeNode[];
+  /** How many of them have no GPUs. */
+  readonly plain: number;
   readonly places: Places;
   /** Nodes that were let pass, and when somebody will no longer do so. */
   readonly passes: Map<FreeNode, Millis>;
@@ -220,20 +223,27 @@ function nearTo(
   return undefined;
 }
 
-/** The first node with room, one that has the job's bundle before one that would have to fetch it. */
+/**
+ * The first node with room: without GPUs before with GPUs, and among equals one that has the job's bundle before one
+ * that would have to fetch it.
+ */
 function findAny(
   round: Round,
   view: LaneView,
   lane: Lane,
   { record: { job } }: Candidate,
 ): Found | undefined {
-  const { state, nodes } = round;
+  const { state, nodes, plain } = round;
   const { bundles } = state.caches;
   const { seen } = view;
   for (; seen.any < 2 * nodes.length; seen.any += 1) {
-    const node = nodes[seen.any % nodes.length]!;
+    const isPlain = seen.any < 2 * plain;
+    const first = isPlain ? 0 : plain;
+    const count = isPlain ? plain : nodes.length - plain;
+    const looked = seen.any - 2 * first;
+    const node = nodes[first + (looked % count)]!;
     if (!fits(view, lane, node)) continue;
-    const isCachedOnly = seen.any < nodes.length;
+    const isCachedOnly = looked < count;
     if (isCachedOnly && !bundles.get(node.key)?.has(job.processor.bundleHash)) continue;
     if (lane.isLocated && !isPatienceOver(round, view, lane, node, 'any')) continue;
     return { lane, task: nextOf(lane)!, node, locality: 'any' };
@@ -245,4 +255,7 @@ export const isLargeEnough = (
   { total }: NodeRecord,
   { resources }: Pick<Lane, 'resources'>,
 ): boolean =>
-  total !== undefined && total.cpus >= resources.cpus && total.memoryMb >= resources.memoryMb;
+  total !== undefined &&
+  total.cpus >= resources.cpus &&
+  total.memoryMb >= resources.memoryMb &&
+  (total.gpus ?? 0) >= (resources.gpus ?? 0);

@@ -11,31 +11,40 @@ export interface FreeNode {
   readonly record: NodeRecord;
   cpus: number;
   memoryMb: number;
+  gpus: number;
   /** Kept for what has waited too long. */
   reservedFor?: Lane;
   readonly launches: Extract<Effect, { type: 'launch' }>['attempts'][number][];
 }
 
+/** Those without GPUs before those that have any, so that a task which needs none leaves these to others. */
 export function freeNodes(state: State): FreeNode[] {
   const nodes: FreeNode[] = [];
+  const withGpus: FreeNode[] = [];
   for (const [key, record] of state.nodes) {
     if (record.offers.length === 0 || !isUsable(state, key)) continue;
-    const node: FreeNode = { key, record, cpus: 0, memoryMb: 0, launches: [] };
+    const node: FreeNode = { key, record, cpus: 0, memoryMb: 0, gpus: 0, launches: [] };
     for (const { resources } of record.offers) {
       node.cpus += resources.cpus;
       node.memoryMb += resources.memoryMb;
+      node.gpus += resources.gpus ?? 0;
     }
-    nodes.push(node);
+    (hasGpus(node) ? withGpus : nodes).push(node);
   }
-  return nodes;
+  return withGpus.length > 0 ? [...nodes, ...withGpus] : nodes;
 }
+
+/** Whether it has GPUs at all, free or in use. */
+export const hasGpus = ({ record: { total }, gpus }: FreeNode): boolean =>
+  gpus > 0 || (total?.gpus ?? 0) > 0;
 
 export const hasRoom = ({ cpus, memoryMb }: FreeNode): boolean => cpus > 0 && memoryMb > 0;
 
 /** Whether so much fits, of what is not kept for others. @param lane that asks; none where nothing is kept for it */
-export const hasRoomFor = ({ cpus, memoryMb }: Resources, node: FreeNode, lane?: Lane): boolean =>
-  node.cpus >= cpus &&
-  node.memoryMb >= memoryMb &&
+export const hasRoomFor = (resources: Resources, node: FreeNode, lane?: Lane): boolean =>
+  node.cpus >= resources.cpus &&
+  node.memoryMb >= resources.memoryMb &&
+  node.gpus >= (resources.gpus ?? 0) &&
   (node.reservedFor === undefined || node.reservedFor === lane);
 
 /** Books the next attempt of a task on a node. */
@@ -59,5 +68,6 @@ export function launchOn(
   node.launches.push({ job, task, attempt, resources });
   node.cpus -= resources.cpus;
   node.memoryMb -= resources.memoryMb;
+  node.gpus -= resources.gpus ?? 0;
   return { changes: [{ type: 'addAttempt', attempt, task, resources }], effects: [] };
 }

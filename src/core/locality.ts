@@ -42,6 +42,7 @@ export const NO_PATIENCE: Patience = { node: 0, rack: 0, pool: 0 };
 /**
  * How long a lane waits for nodes near its data (delay scheduling: Zaharia et al. 2010, EuroSys, section 3). Not at all
  * for nodes that are not there, and shorter where attempts are short: then waiting costs more than reading from afar.
+ * So does a GPU that stands idle: a lane that wants some waits for nothing.
  */
 export function patienceOf(
   { nodeWait, rackWait, poolWait, patience }: LocalityPolicy,
@@ -49,6 +50,7 @@ export function patienceOf(
   { steps }: JobRecord,
   places: Places,
 ): Patience {
+  if (lane.resources.gpus) return NO_PATIENCE;
   const { mean } = steps[lane.step].durations;
   const most = mean === undefined ? Infinity : patience * mean;
   const wait = (seconds: number, isOfUse: boolean): number =>

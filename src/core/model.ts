@@ -96,6 +96,8 @@ export interface ProcessorRef {
   readonly version: string;
   readonly processor: string;
   readonly bundleHash: string;
+  /** Container image in which all its programs run, where it asks for one. */
+  readonly image?: string;
 }
 
 /** Which products a job wants. */

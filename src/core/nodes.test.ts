@@ -174,12 +174,16 @@ describe('a node', () => {
     { cpus: -1, memoryMb: 1 },
     { cpus: Infinity, memoryMb: 1 },
     { cpus: 1, memoryMb: 1e18 },
+    { cpus: 1, memoryMb: 1, gpus: 0.5 },
+    { cpus: 1, memoryMb: 1, gpus: -1 },
+    { cpus: 1, memoryMb: 1, gpus: Number.NaN },
+    { cpus: 1, memoryMb: 1, gpus: 1e6 },
   ])('that says to have %j is not believed', (resources) => {
     const { nodeUp, offer, state, lines } = cluster([]);
     nodeUp('liar', resources);
     offer('liar', resources);
     expect(state.nodes.size).toBe(0);
-    expect(state.total).toEqual({ cpus: 0, memoryMb: 0 });
+    expect(state.total).toEqual({ cpus: 0, memoryMb: 0, gpus: 0 });
     expect(lines().filter((line) => line.includes('cannot be'))).toHaveLength(2);
   });
 

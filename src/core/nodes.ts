@@ -1,3 +1,4 @@
+import { amountText } from './amount.ts';
 import { NOTHING } from './change.ts';
 import type { Change, Effect, Event, NodeKey, Plan } from './change.ts';
 import type { AttemptId, Millis, Resources } from './model.ts';
@@ -22,18 +23,21 @@ export function nodePlan(state: State, event: NodeEvent): Plan {
 }
 
 /** A machine of the next decade. What says to be larger, or no number at all, is a mistake. */
-const MOST: Resources = { cpus: 100_000, memoryMb: 1_000_000_000 };
+const MOST = { cpus: 100_000, memoryMb: 1_000_000_000, gpus: 10_000 };
 
-const isCredible = ({ cpus, memoryMb }: Resources): boolean =>
-  cpus >= 0 && cpus <= MOST.cpus && memoryMb >= 0 && memoryMb <= MOST.memoryMb;
+const isCredible = ({ cpus, memoryMb, gpus = 0 }: Resources): boolean =>
+  cpus >= 0 &&
+  cpus <= MOST.cpus &&
+  memoryMb >= 0 &&
+  memoryMb <= MOST.memoryMb &&
+  Number.isInteger(gpus) &&
+  gpus >= 0 &&
+  gpus <= MOST.gpus;
 
-const incredible = (key: NodeKey, { cpus, memoryMb }: Resources): Plan => ({
+const incredible = (key: NodeKey, resources: Resources): Plan => ({
   changes: [],
   effects: [
-    say(
-      'warn',
-      `node ${key} says to have ${cpus} cpus and ${memoryMb} MB, which cannot be: ignored`,
-    ),
+    say('warn', `node ${key} says to have ${amountText(resources)}, which cannot be: ignored`),
   ],
 });
 

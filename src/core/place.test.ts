@@ -12,6 +12,7 @@ import type { State } from './state.ts';
 const resources = fc.record({
   cpus: fc.integer({ min: 1, max: 4 }),
   memoryMb: fc.integer({ min: 1, max: 8 }).map((parts) => parts * 256),
+  gpus: fc.constantFrom(0, 0, 0, 1, 2, 3),
 });
 
 const situation = fc.record({
@@ -58,16 +59,16 @@ function addTasks(state: State, job: Job, count: number): void {
 }
 
 /** What is left of each node's offers, counted here and not by the code under test. */
-function leftOver(nodes: State['nodes'], launched: readonly Launch[]): Map<string, Resources> {
-  const left = new Map<string, Resources>();
+function leftOver(nodes: State['nodes'], launched: readonly Launch[]) {
+  const left = new Map<string, Required<Resources>>();
   for (const { node, offers } of nodes.values()) {
     const used = launched
       .filter((launch) => launch.node === node)
       .flatMap(({ attempts }) => attempts);
     const total = (key: keyof Resources) =>
-      offers.map((offer) => offer.resources[key]).reduce((a, b) => a + b, 0) -
-      used.map((attempt) => attempt.resources[key]).reduce((a, b) => a + b, 0);
-    left.set(node, { cpus: total('cpus'), memoryMb: total('memoryMb') });
+      offers.map((offer) => offer.resources[key] ?? 0).reduce((a, b) => a + b, 0) -
+      used.map((attempt) => attempt.resources[key] ?? 0).reduce((a, b) => a + b, 0);
+    left.set(node, { cpus: total('cpus'), memoryMb: total('memoryMb'), gpus: total('gpus') });
   }
   return left;
 }
@@ -79,12 +80,37 @@ describe('place', () => {
         const state = build(generated);
         const offered = new Map(state.nodes);
         const launched = launches(placeAll(state).effects);
-        for (const { cpus, memoryMb } of leftOver(offered, launched).values()) {
+        for (const { cpus, memoryMb, gpus } of leftOver(offered, launched).values()) {
           expect(cpus).toBeGreaterThanOrEqual(0);
           expect(memoryMb).toBeGreaterThanOrEqual(0);
+          expect(gpus).toBeGreaterThanOrEqual(0);
         }
       }),
     );
+  });
+
+  test('gives a task without GPUs a node that has some only where no other one has room', () => {
+    let among = 0;
+    fc.assert(
+      fc.property(situation, (generated) => {
+        const state = build(generated);
+        const offered = new Map(state.nodes);
+        const launched = launches(placeAll(state).effects);
+        const hasGpus = (name: string) =>
+          offered.get(`e/${name}`)!.offers.some((offer) => offer.resources.gpus! > 0);
+        const left = [...leftOver(offered, launched)].filter(([node]) => !hasGpus(node));
+        const guests = launched
+          .filter(({ node }) => hasGpus(node))
+          .flatMap(({ attempts }) => attempts.filter((attempt) => attempt.resources.gpus === 0));
+        if (left.length > 0) among += guests.length;
+        for (const { resources: needs } of guests) {
+          expect(
+            left.some(([, { cpus, memoryMb }]) => cpus >= needs.cpus && memoryMb >= needs.memoryMb),
+          ).toBe(false);
+        }
+      }),
+    );
+    expect(among).toBeGreaterThan(10);
   });
 
   test('leaves nothing waiting that would fit', () => {
@@ -103,7 +129,10 @@ describe('place', () => {
           if (placed === tasks) return;
           waited += 1;
           expect(
-            left.some(({ cpus, memoryMb }) => cpus >= needs.cpus && memoryMb >= needs.memoryMb),
+            left.some(
+              ({ cpus, memoryMb, gpus }) =>
+                cpus >= needs.cpus && memoryMb >= needs.memoryMb && gpus >= needs.gpus,
+            ),
           ).toBe(false);
         });
       }),

@@ -2,7 +2,7 @@ import type { Change, Effect, NodeKey, Plan } from './change.ts';
 import { Heap } from './heap.ts';
 import { find, findIn, isLargeEnough, mayRun, viewOf } from './find.ts';
 import type { Candidate, Found, Round } from './find.ts';
-import { freeNodes, hasRoom, hasRoomFor, launchOn } from './free-nodes.ts';
+import { freeNodes, hasGpus, hasRoom, hasRoomFor, launchOn } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
 import { returnIdle } from './idle.ts';
 import type { Lane } from './lane.ts';
@@ -36,7 +36,15 @@ export function* place(state: State, at: Millis): Generator<Plan> {
 }
 
 function* fill(state: State, nodes: FreeNode[], at: Millis): Generator<Plan> {
-  const round: Round = { state, at, nodes, places: placesOf(state), passes: new Map() };
+  const firstWithGpus = nodes.findIndex(hasGpus);
+  const round: Round = {
+    state,
+    at,
+    nodes,
+    plain: firstWithGpus < 0 ? nodes.length : firstWithGpus,
+    places: placesOf(state),
+    passes: new Map(),
+  };
   if (state.waiting.size > 0) {
     const candidates = candidatesOf(state);
     yield* placeStarving(round, candidates);
@@ -84,8 +92,9 @@ function* placeStarving(round: Round, candidates: readonly Candidate[]): Generat
 /** Of the free nodes that are large enough as a whole, the one that has the most left is kept. */
 function reserve(round: Round, candidate: Candidate, lane: Lane): void {
   const { avoided } = viewOf(round, candidate, lane);
-  const { cpus, memoryMb } = lane.resources;
-  const room = (node: FreeNode): number => Math.min(node.cpus / cpus, node.memoryMb / memoryMb);
+  const { cpus, memoryMb, gpus = 0 } = lane.resources;
+  const room = (node: FreeNode): number =>
+    Math.min(node.cpus / cpus, node.memoryMb / memoryMb, gpus > 0 ? node.gpus / gpus : Infinity);
   const [best] = round.nodes
     .filter(
       (node) => !node.reservedFor && !avoided.has(node.key) && isLargeEnough(node.record, lane),

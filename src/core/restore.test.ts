@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { L2_FORMATTED, aJob, l3, periods, product } from '../../test/fixtures/jobs.ts';
+import { L2_FORMATTED, aJob, l3, periods, product, stepPlan } from '../../test/fixtures/jobs.ts';
 import { placeAll } from '../../test/fixtures/story.ts';
 import { openSqlite } from '../store/sqlite/sqlite.ts';
 import { advance } from './advance.ts';
@@ -14,6 +14,11 @@ import { restore } from './restore.ts';
 import type { JobSnapshot } from './restore.ts';
 import { createState } from './state.ts';
 import type { JobRecord, State } from './state.ts';
+
+const WITH_GPUS = {
+  ...l3(2),
+  process: stepPlan({ resources: { cpus: 1, memoryMb: 512, gpus: 2 } }),
+};
 
 const action = fc.oneof(
   fc.record({ type: fc.constant('find' as const), count: fc.integer({ min: 1, max: 3 }) }),
@@ -78,7 +83,7 @@ test('a state that is read back from the store is the one that was written', asy
   const seen = { delayed: 0, running: 0, lost: 0, later: 0, unloaded: 0 };
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom(L2_FORMATTED, l3(2)),
+      fc.constantFrom(L2_FORMATTED, WITH_GPUS),
       fc.array(action, { minLength: 20, maxLength: 80, size: 'max' }),
       async (workflow, actions) => {
         const job = aJob({
@@ -135,7 +140,7 @@ test('a state that is read back from the store is the one that was written', asy
           } else if (act.type === 'wake') {
             apply(state, [{ type: 'wake', until: Infinity }]);
           } else if (act.type === 'place') {
-            const resources = { cpus: act.cpus, memoryMb: 9999 };
+            const resources = { cpus: act.cpus, memoryMb: 9999, gpus: 9 };
             const offer = { id: `${index}`, engine: 'e', node: 'n', resources };
             apply(state, [{ type: 'setNode', engine: 'e', node: 'n', offers: [offer] }]);
             written.push(...placeAll(state).changes);

@@ -1,3 +1,4 @@
+import { add } from './amount.ts';
 import { isJobEnded } from './lifecycle.ts';
 import { STEPS } from './model.ts';
 import type { Control, Job, JobState, Millis, Step, Task } from './model.ts';
@@ -60,8 +61,7 @@ export function restore(state: State, snapshot: JobSnapshot, at: Millis): void {
   restoreCounts(record, snapshot);
   for (const { attempt, resources, state: attemptState } of snapshot.attempts) {
     record.attempts.set(attempt.id, { attempt, resources, state: attemptState });
-    record.use.cpus += resources.cpus;
-    record.use.memoryMb += resources.memoryMb;
+    add(record.use, resources, 1);
     countTask(state.shares, consumerOf(record), resources, 1);
   }
   const live = Map.groupBy(snapshot.attempts, ({ attempt }) => attempt.task);

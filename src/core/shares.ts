@@ -1,10 +1,10 @@
+import { add, nothing } from './amount.ts';
+import type { Amount } from './amount.ts';
 import type { Control, Resources } from './model.ts';
 import { DEFAULT_GROUP, createGroupPolicy } from './policy.ts';
 import type { GroupPolicy, Limits } from './policy.ts';
 
-export interface Use {
-  cpus: number;
-  memoryMb: number;
+export interface Use extends Amount {
   tasks: number;
   /** Jobs that have not ended. */
   jobs: number;
@@ -33,19 +33,19 @@ const ROOT = createGroupPolicy({ name: '' });
 export function createShares(groups: readonly GroupPolicy[], userLimits: Limits): Shares {
   const all = new Map<string, ShareGroup>();
   const root = { path: '', policy: ROOT, children: [], use: noUse(), users: new Map() };
-  const add = (policy: GroupPolicy, parent: ShareGroup): void => {
+  const grow = (policy: GroupPolicy, parent: ShareGroup): void => {
     const path = parent.path === '' ? policy.name : `${parent.path}/${policy.name}`;
     const group = { path, policy, parent, children: [], use: noUse(), users: new Map() };
     parent.children.push(group);
     all.set(path, group);
-    for (const child of policy.groups) add(child, group);
+    for (const child of policy.groups) grow(child, group);
   };
-  for (const group of groups) add(group, root);
-  if (!all.has(DEFAULT_GROUP)) add(createGroupPolicy({ name: DEFAULT_GROUP }), root);
+  for (const group of groups) grow(group, root);
+  if (!all.has(DEFAULT_GROUP)) grow(createGroupPolicy({ name: DEFAULT_GROUP }), root);
   return { root, groups: all, users: new Map(), userLimits };
 }
 
-const noUse = (): Use => ({ cpus: 0, memoryMb: 0, tasks: 0, jobs: 0 });
+const noUse = (): Use => ({ ...nothing(), tasks: 0, jobs: 0 });
 
 /** The leaf where a job's tasks count: its group, or the default one where that is gone. */
 export function leafOf({ groups }: Shares, path: string): ShareGroup {
@@ -82,12 +82,11 @@ export interface Consumer {
 export function countTask(
   shares: Shares,
   { user, control }: Consumer,
-  { cpus, memoryMb }: Resources,
+  resources: Resources,
   sign: 1 | -1,
 ): void {
   for (const use of countersOf(shares, leafOf(shares, control.group), user)) {
-    use.cpus += sign * cpus;
-    use.memoryMb += sign * memoryMb;
+    add(use, resources, sign);
     use.tasks += sign;
     // Sums of fractions come back to nothing with an error that would add up.
     if (use.tasks === 0) use.cpus = use.memoryMb = 0;
@@ -99,11 +98,13 @@ export function countJob(shares: Shares, { user, control }: Consumer, sign: 1 | 
 }
 
 /**
- * The larger of its shares of the cluster's processors and memory, 0 to 1 (Ghodsi et al. 2011, NSDI, section 4). Of a
- * cluster of unknown size, the plain numbers compare as well.
+ * The largest of its shares of the cluster's processors, memory and, where there are any, GPUs, 0 to 1 (Ghodsi et al.
+ * 2011, NSDI, section 4). Of a cluster of unknown size, the plain numbers compare as well.
  */
-export const dominantShare = (use: Resources, total: Resources): number =>
-  Math.max(use.cpus / (total.cpus || 1), use.memoryMb / (total.memoryMb || 1));
+export function dominantShare(use: Resources, total: Resources): number {
+  const share = Math.max(use.cpus / (total.cpus || 1), use.memoryMb / (total.memoryMb || 1));
+  return total.gpus && use.gpus ? Math.max(share, use.gpus / total.gpus) : share;
+}
 
 /**
  * How well a group is served beside its siblings; the lowest goes first. Below 0 while it has less than it was promised,
@@ -162,7 +163,9 @@ function beyondMaximum(
   total: Resources,
 ): string | undefined {
   if (use.tasks === 0 || maximumPercent >= 100) return undefined;
-  const after = { cpus: use.cpus + wanted.cpus, memoryMb: use.memoryMb + wanted.memoryMb };
+  const { cpus, memoryMb, gpus } = use;
+  const after = { cpus, memoryMb, gpus };
+  add(after, wanted, 1);
   return dominantShare(after, total) > maximumPercent / 100 + EPSILON
     ? `${maximumPercent} % of the cluster`
     : undefined;

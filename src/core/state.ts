@@ -1,3 +1,5 @@
+import { add, nothing } from './amount.ts';
+import type { Amount } from './amount.ts';
 import type { CoolingOff, NodeKey, Wish } from './change.ts';
 import { Durations } from './durations.ts';
 import { Heap } from './heap.ts';
@@ -96,7 +98,7 @@ export interface JobRecord {
   readonly due: Set<number>;
   /** The first few, for the message at the end. */
   readonly losses: Loss[];
-  readonly use: { cpus: number; memoryMb: number };
+  readonly use: Amount;
   /** Failures on a node since a task succeeded there; what fails at one time is one failure. */
   readonly trouble: Map<NodeKey, { readonly failures: number; readonly at: Millis }>;
   /** What has been asked of the world since this process started. */
@@ -149,7 +151,7 @@ export interface State {
   readonly passed: Map<NodeKey, Millis>;
   readonly caches: Caches;
   /** Of all nodes together. */
-  total: Resources;
+  total: Readonly<Amount>;
   policy: Policy;
   shares: Shares;
   /** Jobs with ready tasks. */
@@ -201,14 +203,10 @@ export function createState(before?: Knowledge): State {
   };
 }
 
-export function totalOf(nodes: Iterable<NodeRecord>): Resources {
-  let cpus = 0;
-  let memoryMb = 0;
-  for (const { total } of nodes) {
-    cpus += total?.cpus ?? 0;
-    memoryMb += total?.memoryMb ?? 0;
-  }
-  return { cpus, memoryMb };
+export function totalOf(nodes: Iterable<NodeRecord>): Amount {
+  const all = nothing();
+  for (const { total } of nodes) if (total) add(all, total, 1);
+  return all;
 }
 
 export function createJobRecord(job: Job): JobRecord {
@@ -234,7 +232,7 @@ export function createJobRecord(job: Job): JobRecord {
     })),
     due: new Set(),
     losses: [],
-    use: { cpus: 0, memoryMb: 0 },
+    use: nothing(),
     trouble: new Map(),
     requested: new Set(),
   };
@@ -251,9 +249,7 @@ export function resourcesOf({ job }: JobRecord, { task, memoryMb }: TaskRecord):
 
 /** Whether a node gets work at all. */
 export const isUsable = (state: State, key: NodeKey): boolean =>
-  !state.drained.has(key) &&
-  !state.cooling.has(key) &&
-  state.nodes.get(key)?.away === undefined;
+  !state.drained.has(key) && !state.cooling.has(key) && state.nodes.get(key)?.away === undefined;
 
 /** When time alone brings something about. */
 export function nextAlarm(state: State): Millis {

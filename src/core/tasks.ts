@@ -119,7 +119,8 @@ function laneOf(record: JobRecord, step: Step, resources: Resources, at: Millis)
     (lane) =>
       lane.step === step &&
       lane.resources.memoryMb === resources.memoryMb &&
-      lane.resources.cpus === resources.cpus,
+      lane.resources.cpus === resources.cpus &&
+      lane.resources.gpus === resources.gpus,
   );
   if (known) return known;
   const lane = createLane(step, resources, at);

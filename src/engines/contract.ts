@@ -18,7 +18,7 @@ export interface EngineSetup extends AsyncDisposable {
 }
 
 /** One CPU and so little memory that as many attempts as there are CPUs go together. */
-const SHARE: Resources = { cpus: 1, memoryMb: 100 };
+const SHARE = { cpus: 1, memoryMb: 100 };
 
 /** Follows an engine's news as the scheduler does, and lets a test wait for what it expects of them. */
 export function follow(engine: Engine) {
@@ -51,7 +51,7 @@ export function follow(engine: Engine) {
       look();
     });
   /** Rounded, because tenths do not add up exactly. */
-  const sumOf = (part: keyof Resources): number => {
+  const sumOf = (part: keyof typeof SHARE): number => {
     const sum = offers.values().reduce((total, { resources }) => total + resources[part], 0);
     return Math.round(sum * 1e6) / 1e6;
   };

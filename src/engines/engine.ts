@@ -21,6 +21,12 @@ export interface AttemptNews {
 /** Resolves once what the event changes is stored; an engine may wait for that before it lets its cluster forget. */
 export type Emit = (event: EngineEvent) => Promise<void>;
 
+export interface EngineStatus {
+  readonly isConnected: boolean;
+  /** For an operator, e.g. to which master it is connected since when, or why it is not. */
+  readonly detail: string;
+}
+
 export interface LogPart {
   readonly stream: 'out' | 'err';
   /** Of a byte. */
@@ -70,6 +76,8 @@ export interface Engine {
   reconcile(attemptIds: readonly AttemptId[]): Promise<ReadonlyMap<AttemptId, AttemptNews>>;
   /** Part of what an attempt says, from its node, where it lies there: for how long it does is the cluster's affair. */
   readLog?(attempt: Attempt, part: LogPart): Promise<LogText | undefined>;
+  /** Whether it can do its work now, and why not; an engine without it always can. */
+  status?(): EngineStatus;
   /** Gives up all that runs and the engine's name in its cluster, at an operator's wish only. */
   teardown?(): Promise<void>;
 }

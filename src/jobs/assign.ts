@@ -25,7 +25,7 @@ export function createAssigner({ store, registry, layout, isolation, outputLimit
     attempt: Attempt,
     resources: Resources,
   ): Promise<Assignment> => {
-    const { bundle, version, bundleHash: hash } = job.processor;
+    const { bundle, version, bundleHash: hash, image } = job.processor;
     const deployed = registry.bundle(bundle, version);
     if (deployed?.hash !== hash)
       throw new Error(`bundle ${bundle}-${version} is no longer deployed`);
@@ -50,6 +50,7 @@ export function createAssigner({ store, registry, layout, isolation, outputLimit
         outputBytes: outputLimit,
       },
       isolation,
+      ...(image !== undefined && { image }),
       checksum: isLastStep(job, task.step),
     };
   };

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { execute, outcome, POLICY, refusal } from '../../test/fixtures/requests.ts';
+import { execute, IMAGE, outcome, POLICY, refusal } from '../../test/fixtures/requests.ts';
 import { DEFAULT_POLICY, jobGroups } from '../core/policy.ts';
 import { PushbroomError } from '../errors.ts';
 
@@ -260,6 +260,43 @@ test('the request wins over the bundle, the bundle over the defaults', () => {
   expect(workflow.aggregate).toMatchObject({ partitions: 32, resources: { memoryMb: 6656 } });
 });
 
+test('a processor that asks for GPUs and an image gets them: the GPUs in its own step, the image in all', () => {
+  const { workflow, processor } = execute({}, 'Deep');
+  expect(processor.image).toBe(IMAGE);
+  expect(workflow.process.resources).toEqual({ cpus: 1, memoryMb: 1000, gpus: 2 });
+  const without = { cpus: 1, memoryMb: 1000 };
+  expect(workflow.aggregate!.resources).toEqual(without);
+  expect(workflow.format!.resources).toEqual(without);
+  const single = execute({ [STAP]: 'false' }, 'Deep').workflow;
+  expect(single.process.resources.gpus).toBe(2);
+  expect(single.format!.resources).toEqual(without);
+});
+
+test('a request says how many GPUs, and none is none', () => {
+  const asked = (gpus: string) => execute({ 'pushbroom.gpus': gpus }, 'Deep').workflow.process;
+  expect(asked('1').resources.gpus).toBe(1);
+  expect(asked('0').resources).toEqual({ cpus: 1, memoryMb: 1000 });
+  expect(execute({ 'pushbroom.gpus': '64' }).workflow.process.resources.gpus).toBe(64);
+  expect(execute({}).workflow.process.resources).not.toHaveProperty('gpus');
+});
+
+test.each(['65', '-1', '0.5', 'all', '1e1'])('%s GPUs are refused', (value) => {
+  expect(refusal({ 'pushbroom.gpus': value })).toEqual(
+    refused('INVALID_PARAMETER', 'pushbroom.gpus', `'${value}' is not an integer from 0 to 64`),
+  );
+});
+
+test('no request has a say in which image runs', () => {
+  for (const name of ['pushbroom.image', 'pushbroom.gpu']) {
+    expect(refusal({ [name]: 'evil:latest' }, 'Deep')).toEqual(
+      refused('INVALID_PARAMETER', name, `has no input '${name}'`),
+    );
+  }
+  const asked = { 'calvalus.pushbroom.image': 'evil:latest' };
+  expect(execute(asked, 'Deep').processor.image).toBe(IMAGE);
+  expect(execute(asked).processor).not.toHaveProperty('image');
+});
+
 const QUEUE = 'calvalus.hadoop.mapreduce.job.queuename';
 
 test.each([
@@ -361,6 +398,7 @@ test('whatever is asked for, it is a job with parameters of one line each or a c
     'outputFormat',
     'calvalus.l3.reducers',
     'calvalus.output.prefix',
+    'pushbroom.gpus',
     QUEUE,
     'mapreduce.job.priority',
   );

@@ -95,6 +95,7 @@ export function resolve(resolution: Resolution): Job {
       version: bundle.version,
       processor: processor.executableName,
       bundleHash: bundle.hash,
+      ...(settings.image !== undefined && { image: settings.image }),
     },
     workflow,
     retry: readRetry(settings, defaults, workflow),
@@ -225,10 +226,12 @@ function readWorkflow(
   settings: Settings,
   defaults: JobDefaults,
 ): Workflow {
-  const process = planStep(settings.memoryMb, settings, defaults);
+  const alike = planStep(settings.memoryMb, settings, defaults);
+  const { gpus } = settings;
+  const process = gpus ? { ...alike, resources: { ...alike.resources, gpus } } : alike;
   if (!aggregation) {
     const formats = processor.formatting !== 'IMPLICIT' && processor.executables.format;
-    return { type: 'L2Plus', process, ...(formats && { format: process }) };
+    return { type: 'L2Plus', process, ...(formats && { format: alike }) };
   }
   const aggregator = findAggregator(aggregation, bundle.aggregators);
   const aggregate = planStep(settings.aggregateMemoryMb ?? settings.memoryMb, settings, defaults);

@@ -12,7 +12,12 @@ const Time = Type.String({ format: 'date-time' });
 const Texts = Type.Record(Type.String(), Type.String());
 const Count = Type.Integer({ minimum: 0 });
 const StepCount = Type.Object({ total: Count, finished: Count, failed: Count });
-const Resources = Type.Object({ cpus: Type.Number(), memoryMb: Type.Number() });
+const RESOURCES = {
+  cpus: Type.Number(),
+  memoryMb: Type.Number(),
+  gpus: Type.Optional(Type.Integer({ minimum: 1, description: 'None where absent' })),
+};
+const Resources = Type.Object(RESOURCES);
 const Failure = Type.Object({ kind: Type.String(), message: Type.String() });
 const OutputFile = Type.Object({
   path: Type.String(),
@@ -53,6 +58,7 @@ export const JobDetails = Type.Object({
     version: Type.String(),
     processor: Type.String(),
     bundleHash: Type.String(),
+    image: Type.Optional(Type.String({ description: 'Container image that it runs in' })),
   }),
   dataset: Type.String(),
   regionWkt: Type.Optional(Type.String()),
@@ -105,6 +111,7 @@ export const Attempt = Type.Object({
   state: Type.Enum([...ATTEMPT_STATES]),
   engine: Type.String(),
   node: Type.String(),
+  resources: Type.Object(RESOURCES, { description: 'What it may use' }),
   locality: Type.Optional(
     Type.Enum(['node', 'rack', 'pool', 'any'], { description: 'How near to its input it ran' }),
   ),
@@ -184,7 +191,7 @@ export const Group = Type.Object({
   limits: Limits,
   userLimits: Limits,
   users: Type.Array(Type.String()),
-  use: Type.Object({ cpus: Type.Number(), memoryMb: Type.Number(), tasks: Count, jobs: Count }),
+  use: Type.Object({ ...RESOURCES, tasks: Count, jobs: Count }),
   share: Type.Number({ description: 'Of the cluster, that it has: 0 to 1' }),
   fairShare: Type.Number({ description: 'Of the cluster, that is due to it now: 0 to 1' }),
 });

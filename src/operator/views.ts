@@ -1,3 +1,4 @@
+import { add, asResources, nothing } from '../core/amount.ts';
 import { taskId } from '../core/ids.ts';
 import type { JobResult, Millis } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
@@ -89,6 +90,7 @@ export function attemptView(attempt: AttemptView): Attempt {
     state: attempt.state,
     engine: attempt.engine,
     node: attempt.node,
+    resources: attempt.resources,
     ...(attempt.locality && { locality: attempt.locality }),
     ...(attempt.isSpeculative && { speculative: true }),
     launchedAt: iso(attempt.launchedAt),
@@ -161,18 +163,15 @@ export const suspectInputView = ({
 });
 
 export function nodeView({ engine, node, rack, pool, ...status }: NodeStatus): Node {
-  const free = { cpus: 0, memoryMb: 0 };
-  for (const { resources } of status.offers) {
-    free.cpus += resources.cpus;
-    free.memoryMb += resources.memoryMb;
-  }
+  const free = nothing();
+  for (const { resources } of status.offers) add(free, resources, 1);
   return {
     engine,
     node,
     ...(rack !== undefined && { rack }),
     ...(pool !== undefined && { pool }),
-    resources: status.total ?? { cpus: 0, memoryMb: 0 },
-    free,
+    resources: asResources(status.total ?? nothing()),
+    free: asResources(free),
     attempts: status.attempts,
     ...(status.drained !== undefined && { drained: status.drained }),
     ...(status.coolingOff && {
@@ -191,7 +190,7 @@ export function groupView({ path, policy, use, share, fairShare }: GroupStatus):
     limits,
     userLimits,
     users: [...users],
-    use,
+    use: { ...asResources(use), tasks: use.tasks, jobs: use.jobs },
     share,
     fairShare,
   };

@@ -67,7 +67,7 @@ test('lists, sets and ranges are read', () => {
 });
 
 test('job parameters that are settings come in our units', () => {
-  const config = Object.entries({
+  const parameters = Object.entries({
     'calvalus.hadoop.mapreduce.task.timeout': '1800500',
     'calvalus.hadoop.mapreduce.map.memory.mb': '7000',
     'calvalus.hadoop.mapreduce.map.failures.maxpercent': '5',
@@ -78,7 +78,7 @@ test('job parameters that are settings come in our units', () => {
   }).map(
     ([name, value]) => `<jobParameter><name>${name}</name><value>${value}</value></jobParameter>`,
   );
-  const found = processor(`<jobConfig>${config.join('')}</jobConfig>`);
+  const found = processor(`<jobConfig>${parameters.join('')}</jobConfig>`);
   expect(found.settings).toEqual({
     silenceLimit: 1801,
     memoryMb: 7000,
@@ -88,6 +88,63 @@ test('job parameters that are settings come in our units', () => {
     outputPrefix: 'scan',
   });
   expect(found.jobParameters['calvalus.other']).toBe('kept');
+});
+
+const config = (name: string, value: string) =>
+  `<jobConfig><jobParameter><name>${name}</name><value>${value}</value></jobParameter></jobConfig>`;
+const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
+
+test.each([
+  'alpine',
+  'centos:7',
+  'eo/snap:9.0',
+  `registry.example/eo/snap@${DIGEST}`,
+  `registry.example:5000/a/b-c__d.e/f:v1.0_x@${DIGEST}`,
+  `localhost:5000/x@sha512:${'0'.repeat(128)}`,
+])('the image %s is read', (image) => {
+  expect(processor(config('pushbroom.image', ` ${image}\n`)).settings).toEqual({ image });
+});
+
+test.each([
+  '',
+  'Alpine',
+  'eo//snap',
+  'eo/snap:',
+  'eo/snap:a b',
+  '/eo/snap',
+  'http://registry.example/snap',
+  'registry.example:port/snap',
+  'snap@sha256:123',
+  `snap@${DIGEST.toUpperCase()}`,
+  'snap; rm -rf /',
+  '$(id)',
+  '-v',
+  '../snap',
+  'snap\nother',
+  `a${'/b'.repeat(128)}`,
+])('the image %j is refused', (image) => {
+  expect(() => processor(config('pushbroom.image', image))).toThrow(
+    /jobParameter pushbroom\.image: '.*' is not a container image like /s,
+  );
+});
+
+test('an image of any length is judged at once', () => {
+  for (const part of ['a-', 'a.', '-', 'a/', 'a_', '@']) {
+    expect(() => processor(config('pushbroom.image', part.repeat(100_000)))).toThrow('not a');
+  }
+});
+
+test('GPUs are read as a number of whole devices', () => {
+  expect(processor(config('pushbroom.gpus', '2')).settings).toEqual({ gpus: 2 });
+  expect(() => processor(config('pushbroom.gpus', '1.5'))).toThrow(
+    "jobParameter pushbroom.gpus: '1.5' is not an integer from 0 to 64",
+  );
+});
+
+test('a setting of ours that there is none of is refused, because it would be missed later', () => {
+  expect(() => processor(config('pushbroom.gpu', '1'))).toThrow(
+    'jobParameter pushbroom.gpu: there is no such setting; there are pushbroom.gpus and pushbroom.image',
+  );
 });
 
 test.each([

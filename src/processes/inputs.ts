@@ -2,7 +2,7 @@ import { isDay } from '../core/periods.ts';
 import { PushbroomError } from '../errors.ts';
 import type { Process, ProcessInput } from '../jobs/jobs.ts';
 import { isOneLine } from './parameters.ts';
-import { PRIORITY, readSettings, type Settings } from './settings.ts';
+import { GPUS, PRIORITY, readSettings, type Settings } from './settings.ts';
 
 /** Other spellings that the documents of Urban TEP use for the same inputs (specification B.5). */
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -23,7 +23,7 @@ const MAY_BE_BLANK = 'spatioTemporalAggregationParameters';
 export interface GivenInputs {
   /** By the identifiers of the process, checked and trimmed; what was not given is absent. */
   readonly values: ReadonlyMap<string, string>;
-  /** What the request's `calvalus.*` inputs say. */
+  /** What the request's `calvalus.*` inputs and the few others that are settings say. */
   readonly settings: Settings;
   /** All inputs as they came in, without the portal's own. */
   readonly record: Readonly<Record<string, string>>;
@@ -32,9 +32,9 @@ export interface GivenInputs {
 /**
  * Checks the inputs of an Execute against the description of its process (specification B.6.1).
  *
- * Accepted besides: `calvalus.*`, of which some are settings and all others are ignored; `mapreduce.job.priority`;
- * `productionType`, which follows from the other inputs; and the portal's `_T2...`, which are not even recorded, since
- * they carry a key.
+ * Accepted besides: `calvalus.*`, of which some are settings and all others are ignored; `mapreduce.job.priority` and
+ * `pushbroom.gpus`; `productionType`, which follows from the other inputs; and the portal's `_T2...`, which are not even
+ * recorded, since they carry a key.
  *
  * @throws INVALID_PARAMETER, MISSING_PARAMETER (locator: the input as the request spells it)
  */
@@ -44,14 +44,14 @@ export function readInputs(
 ): GivenInputs {
   const known = new Map(process.inputs.map((input) => [input.id, input]));
   const values = new Map<string, string>();
-  const calvalus: [string, string][] = [];
+  const settings: [string, string][] = [];
   const record: [string, string][] = [];
   for (const [name, raw] of Object.entries(inputs)) {
     if (name.startsWith('_T2')) continue;
     record.push([name, raw]);
     const value = raw.trim();
-    if (name.startsWith('calvalus.') || name === PRIORITY) {
-      if (value !== '') calvalus.push([name, value]);
+    if (name.startsWith('calvalus.') || name === PRIORITY || name === GPUS) {
+      if (value !== '') settings.push([name, value]);
       continue;
     }
     if (name === 'productionType') continue;
@@ -85,7 +85,7 @@ export function readInputs(
   }
   return {
     values,
-    settings: readSettings(calvalus, (name, message) => {
+    settings: readSettings(settings, (name, message) => {
       throw invalid(name, message);
     }),
     record: Object.fromEntries(record),

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 
-/** What a bundle's `jobConfig` and a request may say about how a job's tasks run (specification C.8). */
+/** What a bundle's `jobConfig` and a request may say about how a job's tasks run (specification C.8 and our own). */
 export interface Settings {
   readonly maxAttempts?: number;
   readonly failurePercent?: number;
@@ -10,6 +10,10 @@ export interface Settings {
   readonly wallTimeLimit?: number;
   readonly memoryMb?: number;
   readonly aggregateMemoryMb?: number;
+  /** Whole devices, for each task of the `process` step. */
+  readonly gpus?: number;
+  /** Container image in which all the processor's programs run; only a bundle sets it. */
+  readonly image?: string;
   readonly partitions?: number;
   /** Begins the names of an aggregation's results. */
   readonly outputPrefix?: string;
@@ -20,7 +24,7 @@ export interface Settings {
 }
 
 interface Bounds {
-  readonly key: Exclude<keyof Settings, 'outputPrefix' | 'group'>;
+  readonly key: Exclude<keyof Settings, 'outputPrefix' | 'group' | 'image'>;
   readonly min: number;
   readonly max: number;
   /** Ours is the given number divided by this. */
@@ -36,6 +40,12 @@ export const PRIORITY = 'mapreduce.job.priority';
 const PRIORITY_NAMES: readonly string[] = [PRIORITY, `calvalus.hadoop.${PRIORITY}`];
 const PRIORITY_BOUNDS: Bounds = { key: 'priority', min: 0, max: 200 };
 const PRIORITIES = { VERY_LOW: 0, LOW: 50, NORMAL: 100, HIGH: 150, VERY_HIGH: 200 } as const;
+
+/** Our own settings begin with this; there is nothing of that kind in Calvalus. */
+const OWN_PREFIX = 'pushbroom.';
+export const GPUS = `${OWN_PREFIX}gpus`;
+const IMAGE = `${OWN_PREFIX}image`;
+const IMAGE_LENGTH = 255;
 
 const OUTPUT_PREFIX = 'calvalus.output.prefix';
 const PREFIX_PATTERN = /^(?!\.)[\p{L}\p{N}._+-]{1,200}$/u;
@@ -53,6 +63,7 @@ const NUMBERS: ReadonlyMap<string, Bounds> = new Map([
   ['calvalus.hadoop.mapreduce.map.memory.mb', MEMORY_BOUNDS],
   ['calvalus.hadoop.mapreduce.reduce.memory.mb', { ...MEMORY_BOUNDS, key: 'aggregateMemoryMb' }],
   ['calvalus.l3.reducers', { key: 'partitions', min: 1, max: 1000 }],
+  [GPUS, { key: 'gpus', min: 0, max: 64 }],
 ]);
 
 /** @throws Error naming the bounds */
@@ -71,6 +82,23 @@ function readPrefix(text: string): string {
   );
 }
 
+/** Host and port of a registry, where one is named. */
+const REGISTRY = String.raw`(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?/)?`;
+/** OCI Distribution Specification 1.1, "Pulling manifests". */
+const PATH_PART = String.raw`[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`;
+const TAG = String.raw`(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?`;
+/** OCI Image Specification 1.1, "Registered algorithms". */
+const DIGEST = '(?:@(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}))?';
+const IMAGE_PATTERN = new RegExp(`^${REGISTRY}${PATH_PART}(?:/${PATH_PART})*${TAG}${DIGEST}$`);
+
+function readImage(text: string): string {
+  const image = text.trim();
+  if (image.length <= IMAGE_LENGTH && IMAGE_PATTERN.test(image)) return image;
+  throw new Error(
+    `'${image.slice(0, 100)}' is not a container image like registry.example/group/name@sha256:... of at most ${IMAGE_LENGTH} characters`,
+  );
+}
+
 function readPriority(text: string): number {
   const word = Object.entries(PRIORITIES).find(([name]) => name === text.trim());
   if (word) return word[1];
@@ -83,7 +111,7 @@ function readPriority(text: string): number {
 }
 
 /**
- * Picks the settings out of Calvalus's parameters; all other names are left alone.
+ * Picks the settings out of Calvalus's parameters and our own; all other names of Calvalus are left alone.
  *
  * @param fail throws the caller's kind of error about the parameter of that name
  */
@@ -99,6 +127,10 @@ export function readSettings(
       else if (PRIORITY_NAMES.includes(name)) settings.priority = readPriority(value);
       else if (name === QUEUE) settings.group = value.trim();
       else if (name === OUTPUT_PREFIX) settings.outputPrefix = readPrefix(value);
+      else if (name === IMAGE) settings.image = readImage(value);
+      else if (name.startsWith(OWN_PREFIX)) {
+        throw new Error(`there is no such setting; there are ${GPUS} and ${IMAGE}`);
+      }
     } catch (error) {
       fail(name, messageOf(error));
     }

@@ -1,3 +1,5 @@
+import { add, nothing } from '../core/amount.ts';
+import type { Amount } from '../core/amount.ts';
 import type { CoolingOff, NodeKey } from '../core/change.ts';
 import type { Resources } from '../core/model.ts';
 import type { GroupPolicy } from '../core/policy.ts';
@@ -30,19 +32,18 @@ export interface GroupStatus {
 }
 
 export function nodeStatus(state: State): NodeStatus[] {
-  const uses = new Map<NodeKey, { cpus: number; memoryMb: number; attempts: number }>();
+  const uses = new Map<NodeKey, Amount & { attempts: number }>();
   for (const { attempts } of state.jobs.values()) {
     for (const { attempt, resources } of attempts.values()) {
       const key = nodeKey(attempt.engine, attempt.node);
-      const use = uses.get(key) ?? { cpus: 0, memoryMb: 0, attempts: 0 };
-      use.cpus += resources.cpus;
-      use.memoryMb += resources.memoryMb;
+      const use = uses.get(key) ?? { ...nothing(), attempts: 0 };
+      add(use, resources, 1);
       use.attempts += 1;
       uses.set(key, use);
     }
   }
   return Array.from(knownNodes(state), ([key, record]) => {
-    const { attempts, ...use } = uses.get(key) ?? { cpus: 0, memoryMb: 0, attempts: 0 };
+    const { attempts, ...use } = uses.get(key) ?? { ...nothing(), attempts: 0 };
     const drained = state.drained.get(key);
     const coolingOff = state.cooling.get(key);
     return {

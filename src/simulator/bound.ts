@@ -1,6 +1,8 @@
+import { add, nothing } from '../core/amount.ts';
+import type { Amount } from '../core/amount.ts';
 import type { Millis, Resources } from '../core/model.ts';
 
-/** Processors and memory that are there for a while; faster ones count as more. */
+/** Resources that are there for a while; faster ones count as more. */
 export interface Supply extends Resources {
   readonly from: Millis;
   /** Infinity where there is no end. */
@@ -10,8 +12,8 @@ export interface Supply extends Resources {
 /** What a job needs at least. */
 export interface Need {
   readonly at: Millis;
-  readonly cpuMs: number;
-  readonly memoryMs: number;
+  /** Resources by the milliseconds for which they are used. */
+  readonly work: Resources;
   /** Its longest chain of tasks on the fastest node. */
   readonly chainMs: Millis;
 }
@@ -21,23 +23,18 @@ export interface Need {
  * some time on before the cluster could have done it all since then. Nodes that break down are not known here.
  */
 export function earliestEnd(needs: readonly Need[], supplies: readonly Supply[]): Millis {
-  const cpus = supplyCurve(supplies, 'cpus');
-  const memory = supplyCurve(supplies, 'memoryMb');
+  const curves = PARTS.map((part) => ({ part, curve: supplyCurve(supplies, part) }));
   let end = 0;
-  let cpuMs = 0;
-  let memoryMs = 0;
+  const work = nothing();
   for (const need of needs.toSorted((a, b) => b.at - a.at)) {
-    cpuMs += need.cpuMs;
-    memoryMs += need.memoryMs;
-    end = Math.max(
-      end,
-      need.at + need.chainMs,
-      timeToGive(cpus, need.at, cpuMs),
-      timeToGive(memory, need.at, memoryMs),
-    );
+    add(work, need.work, 1);
+    const given = curves.map(({ part, curve }) => timeToGive(curve, need.at, work[part]));
+    end = Math.max(end, need.at + need.chainMs, ...given);
   }
   return end;
 }
+
+const PARTS = ['cpus', 'memoryMb', 'gpus'] as const;
 
 interface Stretch {
   readonly from: Millis;
@@ -45,13 +42,17 @@ interface Stretch {
   readonly rate: number;
 }
 
-function supplyCurve(supplies: readonly Supply[], part: keyof Resources): Stretch[] {
+function supplyCurve(supplies: readonly Supply[], part: keyof Amount): Stretch[] {
   const times = [...new Set(supplies.flatMap(({ from, to }) => [from, to]))].toSorted(
     (a, b) => a - b,
   );
   return times.slice(0, -1).map((from, index) => {
     const there = supplies.filter((supply) => supply.from <= from && supply.to > from);
-    return { from, to: times[index + 1]!, rate: there.reduce((sum, each) => sum + each[part], 0) };
+    return {
+      from,
+      to: times[index + 1]!,
+      rate: there.reduce((sum, each) => sum + (each[part] ?? 0), 0),
+    };
   });
 }
 

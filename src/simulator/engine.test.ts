@@ -113,6 +113,21 @@ test('refuses more than it has offered and remembers it', async () => {
   expect(movesOf('j.0.1')).toEqual([]);
 });
 
+test('has GPUs on some nodes, and refuses more of them than it has offered', async () => {
+  const { clock, engine, events, offers, launch } = setUp();
+  engine.join({ ...NODE, gpus: 2 });
+  expect(events[0]).toMatchObject({ resources: { cpus: 4, memoryMb: 4000, gpus: 2 } });
+  const free = () => Array.from(offers.values(), ({ resources }) => resources.gpus);
+  expect(free()).toEqual([2]);
+  await launch(['j.0.1', 'j.1.1'], { ...SHARE, gpus: 1 });
+  expect(free()).toEqual([undefined]);
+  await expect(launch(['j.2.1'], { ...SHARE, gpus: 1 })).rejects.toThrow(
+    '1 cpus, 500 MB and 1 gpus do not fit into an offer of 2 cpus and 3000 MB on n1',
+  );
+  clock.advance();
+  expect(free()).toEqual([2]);
+});
+
 test('tenths of a processor add up', async () => {
   const { engine, launch, free } = setUp();
   engine.join(NODE);

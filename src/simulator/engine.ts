@@ -1,3 +1,5 @@
+import { add, amountText, asResources, nothing } from '../core/amount.ts';
+import type { Amount } from '../core/amount.ts';
 import { Heap } from '../core/heap.ts';
 import type {
   AttemptId,
@@ -46,8 +48,7 @@ interface Stay {
 interface NodeState {
   readonly node: SimulatedNode;
   /** Neither running nor offered. */
-  cpus: number;
-  memoryMb: number;
+  readonly spare: Amount;
   readonly offers: Map<OfferId, Resources>;
   readonly running: Set<AttemptId>;
 }
@@ -93,8 +94,9 @@ export class SimulatedEngine implements Engine {
   /** A node that is there already stays as it is. */
   join(node: SimulatedNode): void {
     if (this.#nodes.has(node.name)) return;
-    const { cpus, memoryMb } = node;
-    const state = { node, cpus, memoryMb, offers: new Map(), running: new Set<AttemptId>() };
+    const { cpus, memoryMb, gpus = 0 } = node;
+    const spare = { cpus, memoryMb, gpus };
+    const state = { node, spare, offers: new Map(), running: new Set<AttemptId>() };
     this.#nodes.set(node.name, state);
     this.#tellUp(state);
     this.#offer([state]);
@@ -121,11 +123,16 @@ export class SimulatedEngine implements Engine {
       throw new Error(`an offer of ${node} is gone`);
     }
     const fresh = attempts.filter(({ assignment }) => !this.#newsOf(assignment.attemptId));
-    const cpus = fresh.reduce((sum, { resources }) => sum + resources.cpus, 0);
-    const memoryMb = fresh.reduce((sum, { resources }) => sum + resources.memoryMb, 0);
-    if (cpus > state.cpus + EPSILON || memoryMb > state.memoryMb + EPSILON) {
+    const { spare } = state;
+    const wanted = nothing();
+    for (const { resources } of fresh) add(wanted, resources, 1);
+    if (
+      wanted.cpus > spare.cpus + EPSILON ||
+      wanted.memoryMb > spare.memoryMb + EPSILON ||
+      wanted.gpus > spare.gpus
+    ) {
       this.defect = new Error(
-        `${cpus} cpus and ${memoryMb} MB do not fit into an offer of ${state.cpus} cpus and ${state.memoryMb} MB on ${node}`,
+        `${amountText(wanted)} do not fit into an offer of ${amountText(spare)} on ${node}`,
       );
       throw this.defect;
     }
@@ -158,8 +165,7 @@ export class SimulatedEngine implements Engine {
     const over = Math.round(clock.now() + duration);
     const to = heartbeat > 0 ? Math.ceil(over / heartbeat) * heartbeat : over;
     const stay: Stay = { attemptId, node, resources, to, end };
-    state.cpus -= resources.cpus;
-    state.memoryMb -= resources.memoryMb;
+    add(state.spare, resources, -1);
     state.running.add(attemptId);
     this.#running.set(attemptId, stay);
     this.#ends.push(stay);
@@ -172,10 +178,7 @@ export class SimulatedEngine implements Engine {
     this.#running.delete(attemptId);
     this.#ended.set(attemptId, news);
     const state = this.#nodes.get(node.name);
-    if (state?.running.delete(attemptId)) {
-      state.cpus += resources.cpus;
-      state.memoryMb += resources.memoryMb;
-    }
+    if (state?.running.delete(attemptId)) add(state.spare, resources, 1);
     this.#tell(attemptId, news);
   }
 
@@ -204,24 +207,24 @@ export class SimulatedEngine implements Engine {
   #offer(states: Iterable<NodeState>): void {
     const offers: Offer[] = [];
     for (const state of states) {
-      const resources = { cpus: tidy(state.cpus), memoryMb: tidy(state.memoryMb) };
+      const { cpus, memoryMb, gpus } = state.spare;
+      const resources = asResources({ cpus: tidy(cpus), memoryMb: tidy(memoryMb), gpus });
       if (resources.cpus <= 0 || resources.memoryMb <= 0) continue;
       this.#offerCount += 1;
       const id = `offer-${this.#offerCount}`;
       state.offers.set(id, resources);
-      state.cpus -= resources.cpus;
-      state.memoryMb -= resources.memoryMb;
+      add(state.spare, resources, -1);
       offers.push({ id, engine: this.id, node: state.node.name, resources });
     }
     if (offers.length > 0) this.#emit({ type: 'offered', offers });
   }
 
-  #tellUp({ node: { name, cpus, memoryMb, rack, pool } }: NodeState): void {
+  #tellUp({ node: { name, rack, pool, ...resources } }: NodeState): void {
     this.#emit({
       type: 'nodeUp',
       engine: this.id,
       node: name,
-      resources: { cpus, memoryMb },
+      resources,
       ...(rack !== undefined && { rack }),
       ...(pool !== undefined && { pool }),
     });
@@ -242,8 +245,7 @@ function takeBack(state: NodeState, offerIds: Iterable<OfferId>): void {
   for (const id of offerIds) {
     const offered = state.offers.get(id);
     if (!offered) continue;
-    state.cpus += offered.cpus;
-    state.memoryMb += offered.memoryMb;
+    add(state.spare, offered, 1);
     state.offers.delete(id);
   }
 }

@@ -12,7 +12,7 @@ const shares = (
     Array.from(
       fairShares(
         groups.map(createGroupPolicy),
-        new Map(Object.entries(wanted).map(([path, cpus]) => [path, { cpus, memory: 0 }])),
+        new Map(Object.entries(wanted).map(([path, cpus]) => [path, { cpus, memory: 0, gpus: 0 }])),
       ),
       ([path, share]) => [path, Number(share.toFixed(5))],
     ).filter(([, share]) => share !== 0),
@@ -65,7 +65,7 @@ test('gives away all that is wanted, and never more than there is', () => {
     fc.property(fc.array(wish, { minLength: 1, maxLength: 8 }), (wishes) => {
       const names = wishes.map((_, index) => `g${index}`);
       const wanted = new Map(
-        names.map((name, index) => [name, { cpus: wishes[index]!, memory: 0 }]),
+        names.map((name, index) => [name, { cpus: wishes[index]!, memory: 0, gpus: 0 }]),
       );
       const given = fairShares(
         names.map((name, index) => createGroupPolicy({ name, weight: index + 1 })),
@@ -83,13 +83,27 @@ test('who wants processors and who wants memory can have more than the half each
   const given = fairShares(
     groups,
     new Map([
-      ['cpu', { cpus: 8, memory: 2 }],
-      ['memory', { cpus: 2, memory: 6 }],
+      ['cpu', { cpus: 8, memory: 2, gpus: 0 }],
+      ['memory', { cpus: 2, memory: 6, gpus: 0 }],
     ]),
   );
   // x + x/3 of the processors, x/4 + x of the memory.
   expect(given.get('cpu')).toBeCloseTo(0.75, 5);
   expect(given.get('memory')).toBeCloseTo(0.75, 5);
+});
+
+test('who wants GPUs has a share of those', () => {
+  const groups = ['cpu', 'gpu'].map((name) => createGroupPolicy({ name }));
+  const given = fairShares(
+    groups,
+    new Map([
+      ['cpu', { cpus: 9, memory: 1, gpus: 0 }],
+      ['gpu', { cpus: 1, memory: 1, gpus: 4 }],
+    ]),
+  );
+  // x + x/4 of the processors.
+  expect(given.get('cpu')).toBeCloseTo(0.8, 5);
+  expect(given.get('gpu')).toBeCloseTo(0.8, 5);
 });
 
 test("Jain's index is 1 for equal parts and 1/n for one alone", () => {

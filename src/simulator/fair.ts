@@ -1,10 +1,11 @@
 import { DEFAULT_GROUP, createGroupPolicy } from '../core/policy.ts';
 import type { GroupPolicy } from '../core/policy.ts';
 
-/** What a leaf of the share tree could use now, as parts of all processors and all memory: 0 and more. */
+/** What a leaf of the share tree could use now, as parts of all processors, memory and GPUs: 0 and more. */
 export interface Wish {
   readonly cpus: number;
   readonly memory: number;
+  readonly gpus: number;
 }
 
 /** Halvings of a search: as exact as a figure can be shown. */
@@ -33,19 +34,21 @@ export function fairShares(
   return divided(search(Math.min(1, enough), enough, (amount) => fits(divided(amount), wishes)));
 }
 
-/** Whether there are processors and memory for such dominant shares. */
+/** Whether there are processors, memory and GPUs for such dominant shares. */
 function fits(shares: ReadonlyMap<string, number>, wishes: ReadonlyMap<string, Wish>): boolean {
   let cpus = 0;
   let memory = 0;
+  let gpus = 0;
   for (const [path, wish] of wishes) {
     const part = (shares.get(path) ?? 0) / dominant(wish);
     cpus += part * wish.cpus;
     memory += part * wish.memory;
+    gpus += part * wish.gpus;
   }
-  return Math.max(cpus, memory) <= 1;
+  return Math.max(cpus, memory, gpus) <= 1;
 }
 
-const dominant = ({ cpus, memory }: Wish): number => Math.max(cpus, memory);
+const dominant = ({ cpus, memory, gpus }: Wish): number => Math.max(cpus, memory, gpus);
 
 /** The largest number between two bounds, of which the lower one holds, for which a condition holds. */
 function search(low: number, high: number, holds: (value: number) => boolean): number {

@@ -34,7 +34,7 @@ export async function readHistory(file: string): Promise<JobsSpec[]> {
 
 type Entry = Readonly<Record<string, unknown>>;
 
-const KEYS = ['at', 'user', 'group', 'tasks', 'secondsPerTask', 'cpus', 'memoryMb'];
+const KEYS = ['at', 'user', 'group', 'tasks', 'secondsPerTask', 'cpus', 'memoryMb', 'gpus'];
 
 function readEntry(entry: Entry): JobsSpec {
   const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
@@ -50,6 +50,7 @@ function readEntry(entry: Entry): JobsSpec {
     tasks: readNumber(entry, 'tasks', { min: 1, max: 1_000_000, isWhole: true }),
     cpus: readNumber(entry, 'cpus', { min: 0.01, max: 1e6, fallback: 1 }),
     memoryMb: readNumber(entry, 'memoryMb', { min: 1, max: 1e9, fallback: 1024, isWhole: true }),
+    gpus: readNumber(entry, 'gpus', { min: 0, max: 10_000, fallback: 0, isWhole: true }),
     duration: { median: readNumber(entry, 'secondsPerTask', { min: 0.001, max: 1e8 }), sigma: 0 },
   };
 }

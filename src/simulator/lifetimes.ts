@@ -1,3 +1,4 @@
+import { asResources } from '../core/amount.ts';
 import type { Millis } from '../core/model.ts';
 import type { Chance } from './chance.ts';
 import type { VirtualClock } from './clock.ts';
@@ -16,11 +17,10 @@ export function nodesOf({ nodes }: Scenario): ScenarioNode[] {
     Array.from({ length: spec.count }, (): ScenarioNode => {
       const number = (counts.get(spec.name) ?? 0) + 1;
       counts.set(spec.name, number);
-      const { cpus, memoryMb, rack, pool } = spec;
+      const { rack, pool } = spec;
       const node: SimulatedNode = {
         name: `${spec.name}-${number}`,
-        cpus,
-        memoryMb,
+        ...asResources(spec),
         ...(rack !== undefined && { rack }),
         ...(pool !== undefined && { pool }),
       };

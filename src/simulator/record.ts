@@ -1,3 +1,5 @@
+import { add, nothing } from '../core/amount.ts';
+import type { Amount } from '../core/amount.ts';
 import type { Change } from '../core/change.ts';
 import { isAttemptEnded, isJobEnded } from '../core/lifecycle.ts';
 import type {
@@ -26,13 +28,6 @@ export interface RecorderOptions {
   workOf(task: Task): Millis;
 }
 
-type Amount = { -readonly [K in keyof Resources]: Resources[K] };
-const nothing = (): Amount => ({ cpus: 0, memoryMb: 0 });
-const add = (to: Amount, { cpus, memoryMb }: Resources, times: number): void => {
-  to.cpus += times * cpus;
-  to.memoryMb += times * memoryMb;
-};
-
 export interface JobTrack {
   readonly job: Job;
   state: JobState;
@@ -41,7 +36,8 @@ export interface JobTrack {
   /** Since when each task waits for its first attempt. */
   readonly waiting: Map<number, Millis>;
   readonly ready: Amount;
-  readonly worked: { cpuMs: number; memoryMs: number };
+  /** Resources by the milliseconds for which they were used. */
+  readonly worked: Amount;
   /** The longest task of each step, by period where steps of a period follow each other. */
   readonly longest: Map<number, Partial<Record<Step, Millis>>>;
 }
@@ -103,6 +99,7 @@ export class Recorder {
       wishes.set(path, {
         cpus: (used.cpus + ready.cpus) / this.#total.cpus,
         memory: (used.memoryMb + ready.memoryMb) / this.#total.memoryMb,
+        gpus: this.#total.gpus > 0 ? (used.gpus + ready.gpus) / this.#total.gpus : 0,
       });
     }
     const fair = fairShares(this.#options.groups, wishes);
@@ -148,7 +145,7 @@ export class Recorder {
       state: 'accepted',
       waiting: new Map(),
       ready: nothing(),
-      worked: { cpuMs: 0, memoryMs: 0 },
+      worked: nothing(),
       longest: new Map(),
     });
     if (this.groups.has(job.group)) return;
@@ -224,9 +221,7 @@ export class Recorder {
     if (to === 'failed') return;
     const { job, worked, longest } = this.jobs.get(task.jobId)!;
     const work = this.#options.workOf(task);
-    const { cpus, memoryMb } = job.workflow[task.step]!.resources;
-    worked.cpuMs += work * cpus;
-    worked.memoryMs += work * memoryMb;
+    add(worked, job.workflow[task.step]!.resources, work);
     const chain = longest.get(task.lastPeriod) ?? {};
     chain[task.step] = Math.max(chain[task.step] ?? 0, work);
     longest.set(task.lastPeriod, chain);

@@ -140,8 +140,7 @@ function waitsOf(waits: readonly Millis[]): Waits {
 const needsOf = (jobs: readonly JobTrack[], fastest: number): Need[] =>
   jobs.map(({ job, worked, longest }) => ({
     at: job.acceptedAt,
-    cpuMs: worked.cpuMs,
-    memoryMs: worked.memoryMs,
+    work: worked,
     chainMs:
       Math.max(
         0,

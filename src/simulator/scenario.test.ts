@@ -123,8 +123,8 @@ describe('a history', () => {
     const { jobs } = await load(
       ...withHistory(
         'h.csv',
-        'at,user,group,tasks,secondsPerTask,cpus,memoryMb\r\n' +
-          '2017-01-09T10:01:00Z,ann,,5,12.5,2,2560\r\n\r\n2017-01-09T10:00:00Z,,default,1,3,,\r\n',
+        'at,user,group,tasks,secondsPerTask,cpus,memoryMb,gpus\r\n' +
+          '2017-01-09T10:01:00Z,ann,,5,12.5,2,2560,1\r\n\r\n2017-01-09T10:00:00Z,,default,1,3,,,\r\n',
       ),
     );
     expect(jobs).toEqual([
@@ -136,6 +136,7 @@ describe('a history', () => {
         tasks: 5,
         cpus: 2,
         memoryMb: 2560,
+        gpus: 1,
         duration: { median: 12.5, sigma: 0 },
       },
       {
@@ -147,6 +148,7 @@ describe('a history', () => {
         tasks: 1,
         cpus: 1,
         memoryMb: 1024,
+        gpus: 0,
         duration: { median: 3, sigma: 0 },
       },
     ]);

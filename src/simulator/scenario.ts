@@ -27,12 +27,14 @@ const optionalSeconds = Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum
 const percent = Type.Number({ minimum: 0, maximum: 100, default: 0 });
 const cpus = Type.Number({ exclusiveMinimum: 0, maximum: 1e6, default: 1 });
 const memoryMb = Type.Integer({ minimum: 1, default: 1024 });
+const gpus = Type.Integer({ minimum: 0, maximum: 10_000, default: 0 });
 
 const NODES = group({
   count: count(MOST_NODES),
   name: Type.String({ minLength: 1, default: 'node' }),
   cpus: Type.Number({ exclusiveMinimum: 0, maximum: 1e6 }),
   memoryMb: Type.Integer({ minimum: 1 }),
+  gpus,
   speed: Type.Number({ exclusiveMinimum: 0, maximum: 1000, default: 1 }),
   rack: Type.Optional(text),
   pool: Type.Optional(text),
@@ -58,6 +60,7 @@ const JOBS = group({
   tasks: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
   cpus,
   memoryMb,
+  gpus,
   duration: DURATION,
   aggregate: Type.Optional(
     group({

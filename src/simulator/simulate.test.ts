@@ -75,6 +75,25 @@ describe('a simulation', () => {
     });
   });
 
+  test('gives who wants processors and who wants GPUs the same share of those', async () => {
+    const report = await play(
+      {
+        nodes: [{ count: 10, cpus: 6, memoryMb: 40_960, gpus: 4 }],
+        scheduling: { groups: [{ name: 'cpu' }, { name: 'gpu' }] },
+        jobs: [
+          { group: 'cpu', tasks: 2000, memoryMb: 64, duration: ten },
+          { group: 'gpu', tasks: 2000, memoryMb: 64, gpus: 1, duration: ten },
+        ],
+      },
+      { until: 300 },
+    );
+    // x + 2x/3 of the processors.
+    for (const { share, fairShare } of report.groups) {
+      expect(fairShare).toBeCloseTo(60, 1);
+      expect(Math.abs(share - fairShare)).toBeLessThan(3);
+    }
+  });
+
   test('counts failures and retries by kind, and wasted time', async () => {
     const report = await play({
       failures: { processor: 20, engine: 20 },
@@ -148,6 +167,22 @@ describe('a simulation', () => {
     expect(new Set(batches.flat().map(({ path }) => path)).size).toBe(2500);
   });
 
+  test('tasks that need GPUs wait for those, and the others leave them alone', async () => {
+    const report = await play({
+      nodes: [
+        { cpus: 4, memoryMb: 8192, gpus: 1, name: 'gpu' },
+        { cpus: 8, memoryMb: 16_384 },
+      ],
+      data: { replicas: 0 },
+      jobs: [
+        { tasks: 8, duration: { median: 60, sigma: 0 } },
+        { at: 1, tasks: 5, gpus: 1, duration: ten },
+      ],
+    });
+    expect(report).toMatchObject({ end: 'done', makespan: 60, lowerBound: 60 });
+    expect(report.groups[0]!.turnaround.max).toBe(60);
+  });
+
   test('faster nodes need less', async () => {
     const report = await play({
       nodes: [{ cpus: 2, memoryMb: 8192, speed: 4 }],
@@ -217,6 +252,7 @@ test('whatever the cluster and the jobs: every job ends, and no bound is broken'
     count: fc.integer({ min: 1, max: 4 }),
     cpus: fc.integer({ min: 2, max: 8 }),
     memoryMb: fc.integer({ min: 4096, max: 16_384 }),
+    gpus: fc.constantFrom(0, 0, 2, 4),
     rack: fc.constantFrom('r1', 'r2'),
     pool: fc.constantFrom('p1', 'p2'),
     joins: fc.constantFrom(0, 30),
@@ -232,6 +268,7 @@ test('whatever the cluster and the jobs: every job ends, and no bound is broken'
     user: fc.constantFrom('u', 'v'),
     cpus: fc.constantFrom(0.5, 1, 2),
     memoryMb: fc.constantFrom(256, 2048, 4096),
+    gpus: fc.constantFrom(0, 0, 0, 1, 2),
     duration: fc.record({ median: fc.integer({ min: 1, max: 60 }) }),
   });
   const content = fc.record({
@@ -254,7 +291,9 @@ test('whatever the cluster and the jobs: every job ends, and no bound is broken'
   ];
   await fc.assert(
     fc.asyncProperty(content, async (generated) => {
-      const report = await play({ ...generated, scheduling: { groups } });
+      const [first, ...others] = generated.nodes;
+      const nodes = [{ ...first, gpus: 2 }, ...others];
+      const report = await play({ ...generated, nodes, scheduling: { groups } });
       const { jobs, tasks, makespan, lowerBound } = report;
       expect(report.end).toBe('done');
       expect(jobs.accepted + jobs.running + jobs.refused).toBe(0);

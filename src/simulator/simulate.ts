@@ -152,10 +152,11 @@ async function playOn({
 
 const supplyOf = (nodes: readonly ScenarioNode[]) => ({
   fastest: Math.max(...nodes.map(({ spec }) => spec.speed)),
-  supplies: nodes.map(({ spec: { joins, leaves = Infinity, speed, cpus, memoryMb } }) => ({
+  supplies: nodes.map(({ spec: { joins, leaves = Infinity, speed, cpus, memoryMb, gpus } }) => ({
     from: START + 1000 * joins,
     to: START + 1000 * leaves,
     cpus: cpus * speed,
     memoryMb: memoryMb * speed,
+    gpus: gpus * speed,
   })),
 });

@@ -1,4 +1,5 @@
 import { policyOf } from '../config-schema.ts';
+import { asResources } from '../core/amount.ts';
 import { jobId } from '../core/ids.ts';
 import type {
   Attempt,
@@ -6,6 +7,7 @@ import type {
   Millis,
   Period,
   Product,
+  Resources,
   RetryPolicy,
   Step,
   StepPlan,
@@ -94,8 +96,8 @@ function retryOf({ nodes, retries }: Scenario): RetryPolicy {
   };
 }
 
-const planOf = ({ cpus, memoryMb }: { cpus: number; memoryMb: number }): StepPlan => ({
-  resources: { cpus, memoryMb },
+const planOf = (wanted: Resources): StepPlan => ({
+  resources: asResources(wanted),
   ...LIMITS,
 });
 

@@ -1,5 +1,5 @@
 import type { Change } from '../core/change.ts';
-import type { Attempt, Failure, Job, Task } from '../core/model.ts';
+import type { Attempt, Failure, Job, Resources, Task } from '../core/model.ts';
 
 /** Changes as the scheduler makes them, for the suites that every store has to pass. */
 
@@ -35,11 +35,16 @@ export const attempt = (task: Task, number = 1, more: Partial<Attempt> = {}): At
   ...more,
 });
 
-export const launched = (task: Task, number = 1, more: Partial<Attempt> = {}): Change => ({
+export const launched = (
+  task: Task,
+  number = 1,
+  more: Partial<Attempt> = {},
+  uses: Resources = resources,
+): Change => ({
   type: 'addAttempt',
   attempt: attempt(task, number, more),
   task,
-  resources,
+  resources: uses,
 });
 
 export const ended = (task: Task, to: 'finished' | 'failed' | 'lost', number = 1): Change => ({

@@ -75,6 +75,19 @@ export function loadContract(open: () => Promise<Store>): void {
     });
   });
 
+  test('loads what attempts may use, GPUs too', async () => {
+    const tasks = [aTask(job, 0), aTask(job, 1)] as const;
+    const withGpus = { ...resources, gpus: 2 };
+    await store.commit([
+      addTasks(...tasks),
+      launched(tasks[0], 1, {}, withGpus),
+      launched(tasks[1], 1, {}, { ...resources, gpus: 0 }),
+    ]);
+    expect((await load(9)).attempts.map((live) => live.resources)).toEqual([withGpus, resources]);
+    const [view] = await store.attempts(job.id, 0);
+    expect(view!.resources).toEqual(withGpus);
+  });
+
   test('loads an ended job only as long as attempts of it are out', async () => {
     const task = aTask(job, 0);
     await store.commit([

@@ -12,6 +12,7 @@ import {
   failed,
   finished,
   launched,
+  resources,
   retried,
 } from './contract-changes.ts';
 import type { JobQuery, Store, TaskQuery } from './store.ts';
@@ -297,7 +298,7 @@ function listContract(open: () => Promise<Store>): void {
     expect(await store.task(job.id, 1)).toEqual({ task: tasks[1], state: 'ready', attempts: 0 });
     expect(await store.task(job.id, 2)).toEqual({ task: tasks[2], state: 'ready', attempts: 0 });
     expect(await store.task(job.id, 3)).toBeUndefined();
-    const { jobId, ...its } = attempt(tasks[0]);
+    const { jobId, ...its } = { ...attempt(tasks[0]), resources };
     expect(await store.attempts(job.id, 0)).toEqual([
       { ...its, locality: 'rack', state: 'finished', endedAt: 30, result: { exitCode: 0 } },
       {

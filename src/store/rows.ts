@@ -1,7 +1,16 @@
 import type { Selectable } from 'kysely';
 
 import { attemptId } from '../core/ids.ts';
-import type { Attempt, Control, Job, JobId, Step, Task, TaskState } from '../core/model.ts';
+import type {
+  Attempt,
+  Control,
+  Job,
+  JobId,
+  Resources,
+  Step,
+  Task,
+  TaskState,
+} from '../core/model.ts';
 import type { OpenTask } from '../core/restore.ts';
 import type { AttemptRecord } from '../core/state.ts';
 import type { Database } from './schema.ts';
@@ -105,8 +114,15 @@ const attempt = (jobId: JobId, row: AttemptRow): Omit<Attempt, 'jobId'> => ({
   ...(row.is_speculative === 1 && { isSpeculative: true as const }),
 });
 
+const resources = (row: AttemptRow): Resources => ({
+  cpus: row.cpus,
+  memoryMb: row.memory_mb,
+  ...(row.gpus !== null && { gpus: row.gpus }),
+});
+
 export const attemptView = (jobId: JobId, row: AttemptRow): AttemptView => ({
   ...attempt(jobId, row),
+  resources: resources(row),
   state: row.state,
   ...(row.ended_at !== null && { endedAt: row.ended_at }),
   ...(row.result !== null && { result: parse(row.result) }),
@@ -114,7 +130,7 @@ export const attemptView = (jobId: JobId, row: AttemptRow): AttemptView => ({
 
 export const attemptRecord = (jobId: JobId, row: AttemptRow): AttemptRecord => ({
   attempt: { jobId, ...attempt(jobId, row) },
-  resources: { cpus: row.cpus, memoryMb: row.memory_mb },
+  resources: resources(row),
   state: row.state,
 });
 

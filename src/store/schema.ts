@@ -103,6 +103,8 @@ interface AttemptsTable {
   state: AttemptState;
   cpus: number;
   memory_mb: number;
+  /** Null for none. */
+  gpus: number | null;
   locality: Locality | null;
   is_speculative: number;
   launched_at: number;

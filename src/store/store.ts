@@ -15,6 +15,7 @@ import type {
   Millis,
   NodeId,
   OutputFile,
+  Resources,
   Step,
   Task,
   TaskState,
@@ -64,6 +65,8 @@ export interface AttemptView {
   readonly number: number;
   readonly engine: EngineId;
   readonly node: NodeId;
+  /** What it may use. */
+  readonly resources: Resources;
   readonly state: AttemptState;
   readonly locality?: Locality;
   readonly isSpeculative?: true;

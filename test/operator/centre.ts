@@ -158,7 +158,13 @@ export async function startCentre(
           group: 'default',
           inputs: { inputDataSetName: 'scenes' },
           ...job,
-          processor: { bundle: 'test', version: '1.0', processor: 'Copy', bundleHash },
+          processor: {
+            ...job.processor,
+            bundle: 'test',
+            version: '1.0',
+            processor: 'Copy',
+            bundleHash,
+          },
           retry: { maxAttempts: 1, failurePercent: 100, ...job.retry },
         }),
       );

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { L2, stepPlan } from '../fixtures/jobs.ts';
 import { startCentre } from './centre.ts';
 import type { Centre } from './centre.ts';
 
@@ -26,6 +27,29 @@ test('nodes tell where they are, what is free and what runs there', async () => 
     free: { cpus: 0, memoryMb: 0 },
     attempts: 2,
   });
+});
+
+test('GPUs are shown where there are any: of nodes, attempts and groups', async () => {
+  const resources = { cpus: 1, memoryMb: 512, gpus: 1 };
+  await using gpus = await startCentre({
+    n1: { cpus: 2, memoryMb: 2048 },
+    n2: { cpus: 2, memoryMb: 2048, gpus: 2 },
+  });
+  await gpus.submit('one', ['a'], { workflow: { ...L2, process: stepPlan({ resources }) } });
+  await gpus.submit('two', ['a']);
+  const all = (await gpus.call('GET', '/api/nodes')).body.items;
+  expect(all).toMatchObject([
+    { node: 'n1', resources: { cpus: 2, memoryMb: 2048 }, attempts: 1 },
+    { node: 'n2', resources: { gpus: 2 }, free: { cpus: 1, memoryMb: 1536, gpus: 1 }, attempts: 1 },
+  ]);
+  expect(all[0].resources).not.toHaveProperty('gpus');
+  const attemptOf = async (id: string) =>
+    (await gpus.call('GET', `/api/jobs/${id}/tasks/0/attempts`)).body.items[0];
+  expect((await attemptOf('one')).resources).toEqual(resources);
+  expect((await attemptOf('two')).resources).toEqual({ cpus: 1, memoryMb: 512 });
+  const { body } = await gpus.call('GET', '/api/groups');
+  const group = body.items.find(({ path }: { path: string }) => path === 'default');
+  expect(group).toMatchObject({ use: { cpus: 2, gpus: 1, tasks: 2 }, share: 0.5 });
 });
 
 test('a drained node gets nothing until it is given back', async () => {

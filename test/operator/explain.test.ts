@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { L2, stepPlan } from '../fixtures/jobs.ts';
 import { startCentre } from './centre.ts';
 import type { Centre } from './centre.ts';
 
@@ -23,6 +24,20 @@ test('a job that waits says why and what may be done', async () => {
     message: 'Attempt one.0.1 failed: Copy-process failed with exit code 3',
   });
   expect(body.remedies).toEqual([expect.stringContaining('pushbroom logs one')]);
+});
+
+test('a job that needs GPUs, of which no node has any, waits and says so', async () => {
+  const resources = { cpus: 1, memoryMb: 512, gpus: 1 };
+  await centre.submit('one', ['a', 'b'], { workflow: { ...L2, process: stepPlan({ resources }) } });
+  expect(centre.engine.running.size).toBe(0);
+  const { body } = await explain('one');
+  expect(body).toMatchObject({
+    state: 'running',
+    summary: 'A task needs 1 cpus, 512 MB and 1 gpus, and none of 1 nodes is that large.',
+    reasons: [{ code: 'no-node', tasks: 2 }],
+  });
+  await centre.submit('two', ['a']);
+  expect(centre.engine.running.size).toBe(1);
 });
 
 test('a job that has ended says what failed, by cause, and which job does it again', async () => {

@@ -1,3 +1,4 @@
+import { add, asResources, nothing } from '../../src/core/amount.ts';
 import type { EngineEvent } from '../../src/core/change.ts';
 import type { AttemptId, FailureKind, Offer, Resources } from '../../src/core/model.ts';
 import type { AttemptNews, Engine } from '../../src/engines/engine.ts';
@@ -10,19 +11,19 @@ interface Running {
 /** An engine whose attempts run until a test ends them. */
 export function createManualEngine(nodes: Readonly<Record<string, Resources>>) {
   const running = new Map<AttemptId, Running>();
-  const free = new Map(Object.entries(nodes).map(([node, total]) => [node, { ...total }]));
+  const free = new Map(
+    Object.entries(nodes).map(([node, total]) => [node, { ...nothing(), ...total }]),
+  );
   let emit: (event: EngineEvent) => void = () => undefined;
   let count = 0;
   const engine = 'manual';
 
-  function change(node: string, { cpus, memoryMb }: Resources, sign: 1 | -1): void {
-    const now = free.get(node)!;
-    now.cpus += sign * cpus;
-    now.memoryMb += sign * memoryMb;
+  function change(node: string, resources: Resources, sign: 1 | -1): void {
+    add(free.get(node)!, resources, sign);
   }
 
   function offer(node: string): void {
-    const resources = { ...free.get(node)! };
+    const resources = asResources(free.get(node)!);
     if (resources.cpus === 0) return;
     const offered: Offer = { id: `offer-${(count += 1)}`, engine, node, resources };
     emit({ type: 'offered', offers: [offered] });

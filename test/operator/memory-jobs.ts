@@ -163,6 +163,7 @@ export function failedTask(jobId: string, number: number): [TaskView, AttemptVie
     number: 1,
     engine: 'local',
     node: 'here',
+    resources: { cpus: 1, memoryMb: 512 },
     state: 'failed',
     launchedAt: ACCEPTED_AT,
     endedAt: ACCEPTED_AT + 1000,

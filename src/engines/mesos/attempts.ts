@@ -55,6 +55,8 @@ interface Out {
   tries: number;
   /** Since when no answer has come. */
   silentSince?: Millis;
+  /** Since when it has been known to run. */
+  runsSince?: Millis;
   /** What its agent last said that it uses. */
   usage?: Usage;
 }
@@ -174,9 +176,11 @@ export class Attempts {
   }
 
   /** What an attempt uses while it runs, for the case that nobody is left to say so at its end. */
-  measured(attemptId: AttemptId, usage: Usage): void {
+  measured(attemptId: AttemptId, usage: Omit<Usage, 'wallMs'>): void {
     const out = this.#out.get(attemptId);
-    if (out) out.usage = usage;
+    if (!out) return;
+    const at = this.#options.now();
+    out.usage = { wallMs: at - (out.runsSince ?? at), ...usage };
   }
 
   subscribed(): void {
@@ -197,7 +201,10 @@ export class Attempts {
   }
 
   /** Those that are not known are out from now on, until the master says otherwise. */
-  async ask(attemptIds: readonly AttemptId[], waitMs: number): Promise<Map<AttemptId, AttemptNews>> {
+  async ask(
+    attemptIds: readonly AttemptId[],
+    waitMs: number,
+  ): Promise<Map<AttemptId, AttemptNews>> {
     const found = new Map<AttemptId, AttemptNews>();
     const answers = attemptIds.map(async (attemptId) => {
       const news = this.find(attemptId) ?? (await this.#askOne(attemptId, waitMs));
@@ -279,6 +286,7 @@ export class Attempts {
     const isNews = !out?.isRunning;
     if (out) {
       out.isRunning = true;
+      out.runsSince ??= this.#options.now();
       delete out.unreachableSince;
     }
     this.#answer(status.taskId, { state: 'running' });

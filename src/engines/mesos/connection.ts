@@ -41,7 +41,7 @@ export interface Backoff {
   readonly longest: number;
 }
 
-/** A call of the v1 operator API, or what is read by GET, e.g. `/state`. */
+/** A call of the v1 operator API, or what is read by GET, e.g. `/state`, with its slash. */
 export type OperatorRequest =
   | { readonly type: string; readonly [field: string]: unknown }
   | { readonly path: string };
@@ -219,8 +219,8 @@ class MasterConnection implements Connection {
   }
 
   async #ask(base: URL, request: OperatorRequest): Promise<unknown> {
-    const path = isRead(request) ? request.path.replace(/^\//, '') : 'api/v1';
-    const { origin, pathname, search } = new URL(path, base);
+    const path = isRead(request) ? request.path : '/api/v1';
+    const { origin, pathname, search } = new URL(`.${path}`, base);
     const text = await send(
       this.#operators,
       {

@@ -3,7 +3,15 @@ import type { Logger } from 'pino';
 import type { Attempt, AttemptId, Millis, NodeId, OfferId } from '../../core/model.ts';
 import { messageOf } from '../../errors.ts';
 import type { Assignment } from '../../runner/assignment.ts';
-import type { AttemptNews, Emit, Engine, Launch, LogPart, LogText } from '../engine.ts';
+import type {
+  AttemptNews,
+  Emit,
+  Engine,
+  EngineStatus,
+  Launch,
+  LogPart,
+  LogText,
+} from '../engine.ts';
 import { Agents } from './agents.ts';
 import type { AgentsOptions } from './agents.ts';
 import { Attempts } from './attempts.ts';
@@ -25,10 +33,7 @@ import { readSandbox, usageOf } from './sandbox.ts';
 export interface MesosOptions
   extends
     Pick<ConnectionOptions, 'masters' | 'credentials' | 'tls' | 'logger'>,
-    Pick<
-      AgentsOptions,
-      'attributes' | 'constraints' | 'agentPort' | 'maintenanceLead'
-    >,
+    Pick<AgentsOptions, 'attributes' | 'constraints' | 'agentPort' | 'maintenanceLead'>,
     Pick<OffersOptions, 'hold' | 'refuse'> {
   readonly id?: string;
   readonly framework: Omit<SubscribeOptions, 'frameworkId' | 'suppressedRoles'>;
@@ -40,7 +45,11 @@ export interface MesosOptions
   /** Prefix of what an attempt leaves beside its logs, on the shared file system. */
   logOf(attemptId: AttemptId): string;
   /** Mesos's description of an attempt as a task (TaskInfo). */
-  taskOf(assignment: Assignment, agentId: string, resources: readonly MesosResource[]): Promise<object>;
+  taskOf(
+    assignment: Assignment,
+    agentId: string,
+    resources: readonly MesosResource[],
+  ): Promise<object>;
 }
 
 const TICK_MS = 1_000;
@@ -79,6 +88,7 @@ export class Mesos implements Engine {
   #isSuppressed = false;
   #suppression: NodeJS.Timeout | undefined;
   #survey: Promise<void> | undefined;
+  #state = 'not started';
 
   constructor(options: MesosOptions) {
     const { id = 'mesos', framework, patience, killGrace, logger, now } = options;
@@ -147,19 +157,30 @@ export class Mesos implements Engine {
   async launch({ node, offerIds, attempts }: Launch): Promise<void> {
     const isKnown = ({ assignment }: Launch['attempts'][number]) =>
       this.#attempts.find(assignment.attemptId) !== undefined;
-    for (const { assignment } of attempts.filter(isKnown)) this.#attempts.tellOf(assignment.attemptId);
+    for (const { assignment } of attempts.filter(isKnown))
+      this.#attempts.tellOf(assignment.attemptId);
     const fresh = attempts.filter((attempt) => !isKnown(attempt));
     const offers = this.#offers.take(offerIds);
     const ids = offers.map(({ id }) => id);
     if (fresh.length === 0) return this.#giveBack(ids);
     try {
       const agentId = offers[0]?.agentId ?? '';
-      const shares = divide(node, offers.flatMap(({ resources }) => resources), fresh);
+      const shares = divide(
+        node,
+        offers.flatMap(({ resources }) => resources),
+        fresh,
+      );
       const tasks = await Promise.all(
-        fresh.map(({ assignment }, index) => this.#options.taskOf(assignment, agentId, shares[index]!)),
+        fresh.map(({ assignment }, index) =>
+          this.#options.taskOf(assignment, agentId, shares[index]!),
+        ),
       );
       const accepted = this.#accept(accept(ids, tasks, 0));
-      this.#attempts.begin(fresh.map(({ assignment }) => assignment.attemptId), agentId, accepted);
+      this.#attempts.begin(
+        fresh.map(({ assignment }) => assignment.attemptId),
+        agentId,
+        accepted,
+      );
     } catch (error) {
       this.#giveBack(ids);
       throw error;
@@ -205,13 +226,19 @@ export class Mesos implements Engine {
     });
   }
 
+  status(): EngineStatus {
+    return { isConnected: this.#connection?.isSubscribed ?? false, detail: this.#state };
+  }
+
   async teardown(): Promise<void> {
     const connection = this.#connection;
     if (!connection?.isSubscribed) throw new Error('there is no master to say it to');
     await connection.call(teardown());
     this.#options.memory.forget();
     this.#frameworkId = undefined;
-    this.#leave('an operator has torn the framework down; the service begins a new one when it is started again');
+    this.#leave(
+      'an operator has torn the framework down; the service begins a new one when it is started again',
+    );
   }
 
   #subscription(): Call {
@@ -263,6 +290,7 @@ export class Mesos implements Engine {
   #subscribed(frameworkId: string, version = 'unknown'): void {
     if (this.#frameworkId !== frameworkId) this.#options.memory.write(frameworkId);
     this.#frameworkId = frameworkId;
+    this.#state = `framework ${frameworkId}, Mesos ${version}, subscribed since ${this.#clock()}`;
     this.#logger.info({ frameworkId, version }, 'subscribed');
     this.#offers.forget();
     // In its own time: what the master has to say first comes first.
@@ -274,6 +302,7 @@ export class Mesos implements Engine {
   }
 
   #lost(reason: string): void {
+    this.#state = `not subscribed since ${this.#clock()}: ${reason}`;
     this.#logger.warn(`not subscribed: ${reason}`);
     this.#attempts.unsubscribed();
     this.#offers.forget();
@@ -291,11 +320,15 @@ export class Mesos implements Engine {
       this.#frameworkId = undefined;
       return undefined;
     }
-    return this.#logger.error(`the master refuses the framework: ${message}`);
+    this.#state = `the master refuses the framework: ${message}`;
+    return this.#logger.error(this.#state);
   }
+
+  #clock = (): string => new Date(this.#options.now()).toISOString();
 
   /** For good: whoever leads the framework now is not disturbed. */
   #leave(why: string): void {
+    this.#state = why;
     this.#logger.error(why);
     this.#connection?.stop();
     this.#attempts.unsubscribed();

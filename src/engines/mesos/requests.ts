@@ -124,8 +124,11 @@ export const excerpt = (text: string): string =>
 /** Also of errors without a message of their own, e.g. of a name with several addresses of which none answers. */
 export function describe(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describe).join(', ');
-  const remedy = CERTIFICATE.test(codeOf(error)) ? ': check engines.mesos.tls' : '';
-  return `${messageOf(error) || codeOf(error) || 'unknown error'}${remedy}`;
+  const message = messageOf(error) || codeOf(error) || 'unknown error';
+  // Without Node's own advice on how to start it.
+  return CERTIFICATE.test(codeOf(error))
+    ? `${message.replace(/;.*/s, '')}: check engines.mesos.tls`
+    : message;
 }
 
 /** Of OpenSSL's and Node's codes, e.g. DEPTH_ZERO_SELF_SIGNED_CERT. */

@@ -59,43 +59,35 @@ async function readPart({ ask, limit }: SandboxFile, path: string, offset: numbe
   const call = { type: 'READ_FILE', read_file: { path, offset, length: limit } };
   const answer = await orGone(ask(call));
   if (answer === undefined) return undefined;
-  const { read_file: read } = (answer ?? {}) as { read_file?: { size?: unknown; data?: unknown } };
-  const { size, data = '' } = read ?? {};
+  const { size, data = '' } = objectOf(objectOf(answer)['read_file']);
   if (typeof size !== 'number' || typeof data !== 'string') {
     throw new Error('the agent answers a READ_FILE with something else');
   }
   return { size, bytes: Buffer.from(data, 'base64').subarray(0, limit) };
 }
 
-interface AgentState {
-  readonly frameworks?: readonly FrameworkState[];
-  readonly completed_frameworks?: readonly FrameworkState[];
-}
-
-interface FrameworkState {
-  readonly id?: unknown;
-  readonly executors?: readonly ExecutorState[];
-  readonly completed_executors?: readonly ExecutorState[];
-}
-
-interface ExecutorState {
-  readonly id?: unknown;
-  readonly directory?: unknown;
-}
-
 /** The v1 API does not tell the directory. A command executor's id is its task's. */
 async function findSandbox({ ask, frameworkId, attemptId }: SandboxFile) {
-  const state = ((await orGone(ask({ path: '/slave(1)/state' }))) ?? {}) as AgentState;
-  const frameworks = [...(state.frameworks ?? []), ...(state.completed_frameworks ?? [])];
-  const executor = frameworks
-    .filter(({ id }) => id === frameworkId)
-    .flatMap(({ executors = [], completed_executors: completed = [] }) => [
-      ...executors,
-      ...completed,
-    ])
-    .find(({ id }) => id === attemptId);
-  return typeof executor?.directory === 'string' ? executor.directory : undefined;
+  const state = await orGone(ask({ path: '/slave(1)/state' }));
+  const { directory } =
+    listOf(state, 'frameworks', 'completed_frameworks')
+      .filter(({ id }) => id === frameworkId)
+      .flatMap((framework) => listOf(framework, 'executors', 'completed_executors'))
+      .find(({ id }) => id === attemptId) ?? {};
+  return typeof directory === 'string' ? directory : undefined;
 }
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Whatever an agent says is taken as what it should be, as far as it is that. */
+const objectOf = (value: unknown): Json =>
+  typeof value === 'object' && value !== null ? (value as Json) : {};
+
+const listOf = (holder: unknown, ...names: readonly string[]): Json[] =>
+  names.flatMap((name) => {
+    const list = objectOf(holder)[name];
+    return Array.isArray(list) ? list.map(objectOf) : [];
+  });
 
 async function orGone(answer: Promise<unknown>): Promise<unknown> {
   try {
@@ -106,32 +98,19 @@ async function orGone(answer: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** A container of GET_CONTAINERS, as far as it is of interest (`ResourceStatistics` in mesos.proto). */
-interface Container {
-  readonly executor_id?: { readonly value?: unknown };
-  readonly resource_statistics?: {
-    readonly cpus_user_time_secs?: unknown;
-    readonly cpus_system_time_secs?: unknown;
-    readonly mem_rss_bytes?: unknown;
-  };
-}
-
 /**
  * What an attempt has used until now, its executor included. The memory is what it uses now, so the peak is at least
  * that. How long it has run, an agent does not say.
  *
  * @param answer to GET_CONTAINERS
  */
-export function usageOf(
-  answer: unknown,
-  attemptId: AttemptId,
-): Omit<Usage, 'wallMs'> | undefined {
-  const { get_containers: got } = (answer ?? {}) as {
-    get_containers?: { containers?: readonly Container[] };
-  };
-  const used = got?.containers?.find((container) => container.executor_id?.value === attemptId)
-    ?.resource_statistics;
-  if (!used) return undefined;
+export function usageOf(answer: unknown, attemptId: AttemptId): Omit<Usage, 'wallMs'> | undefined {
+  const { get_containers: got } = objectOf(answer);
+  const container = listOf(got, 'containers').find(
+    ({ executor_id: id }) => objectOf(id)['value'] === attemptId,
+  );
+  // `ResourceStatistics` in mesos.proto.
+  const used = objectOf(container?.['resource_statistics']);
   const { cpus_user_time_secs: user, cpus_system_time_secs: system, mem_rss_bytes: rss } = used;
   const hasCpu = isFigure(user) && isFigure(system);
   const hasMemory = isFigure(rss);

@@ -155,6 +155,8 @@ export class Subscription {
     let text = '';
     const refuse = () => this.#finishWith(endingOf(status, text, location, this.#options));
     return {
+      // Undici wants it.
+      onRequestStart: () => undefined,
       onResponseStart: (_, code, headers) => {
         status = code;
         location = asText(headers['location']);

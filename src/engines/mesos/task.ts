@@ -95,12 +95,15 @@ export function taskInfo(options: TaskOptions): TaskInfo {
   };
 }
 
-/** What Mesos takes for an id (`validateID` in src/common/validation.cpp). */
+/** What Mesos takes for an id (`validateID` in src/common/validation.cpp), which becomes the name of a directory. */
 function checkId(id: string): void {
-  // eslint-disable-next-line no-control-regex
-  const isBad = /^$|^\.\.?$|[\u0000-\u001f\u007f/\\]/.test(id) || Buffer.byteLength(id) > 255;
-  if (isBad) throw new Error(`Mesos takes no task of the id ${JSON.stringify(id.slice(0, 300))}`);
+  if (isFileName(id)) return;
+  throw new Error(`Mesos takes no task of the id ${JSON.stringify(id.slice(0, 300))}`);
 }
+
+const isFileName = (name: string): boolean =>
+  // eslint-disable-next-line no-control-regex
+  !/^$|^\.\.?$|[\u0000-\u001f\u007f/\\]/.test(name) && Buffer.byteLength(name) <= 255;
 
 const duration = (seconds: number) => ({
   nanoseconds: Math.min(Math.round(seconds * 1e9), Number.MAX_SAFE_INTEGER),
@@ -198,9 +201,7 @@ function fetchedName({ input, executables }: Assignment): string | undefined {
   if (path === undefined || executables.prepare !== undefined) return undefined;
   const last = (isNet(input) ? path.replace(/[?#].*$/s, '') : path).split('/').slice(1).at(-1);
   const name = isNet(input) ? decoded(last ?? '') : (last ?? '');
-  // eslint-disable-next-line no-control-regex
-  const isName = !/^$|^\.\.?$|[\u0000-\u001f\u007f/\\]/.test(name) && Buffer.byteLength(name) <= 255;
-  return isName ? name : 'product';
+  return isFileName(name) ? name : 'product';
 }
 
 function decoded(text: string): string {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { ACL, createClient, CreateMode, Id, Permission } from 'node-zookeeper-client';
-import type { Client } from 'node-zookeeper-client';
+import type { Client, Exception } from 'node-zookeeper-client';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { lacksZooKeeper, startZooKeeper } from '../../../test/servers/zookeeper.ts';
@@ -58,7 +58,7 @@ describe.skipIf(lacksZooKeeper())('with a real ZooKeeper', () => {
   }
   const create = (path: string, data = '', mode = CreateMode.PERSISTENT, acls?: ACL[]) =>
     new Promise<string>((resolve, reject) => {
-      const done: Parameters<Client['create']>[1] = (error, made) =>
+      const done = (error: Error | Exception | null, made: string) =>
         error ? reject(new Error(error.name)) : resolve(made);
       const bytes = Buffer.from(data);
       if (acls) client.create(path, bytes, acls, mode, done);

@@ -10,7 +10,8 @@ type Move = Extract<Change, { type: 'moveAttempt' }>;
 
 // prettier-ignore
 const COLUMNS = [
-  'job', 'task', 'number', 'engine', 'node', 'state', 'cpus', 'memory_mb', 'locality', 'is_speculative', 'launched_at',
+  'job', 'task', 'number', 'engine', 'node', 'state', 'cpus', 'memory_mb', 'gpus', 'locality', 'is_speculative',
+  'launched_at',
 ];
 
 /** Gathers what a batch of changes does to attempts, and writes it at once. */
@@ -62,6 +63,7 @@ const rowOf = (seq: number, { attempt, resources }: Launch): SQLInputValue[] => 
   'launched',
   resources.cpus,
   resources.memoryMb,
+  resources.gpus || null,
   attempt.locality ?? null,
   attempt.isSpeculative ? 1 : 0,
   attempt.launchedAt,

@@ -2,9 +2,10 @@ import { DatabaseSync } from 'node:sqlite';
 
 import * as jobs from '../migrations/001-jobs.ts';
 import * as scheduling from '../migrations/002-scheduling.ts';
+import * as gpus from '../migrations/003-gpus.ts';
 
 /** In order; a migration that was released is never changed. */
-const MIGRATIONS = [jobs.sqlite, scheduling.sqlite];
+const MIGRATIONS = [jobs.sqlite, scheduling.sqlite, gpus.sqlite];
 
 /** Opens a database file, or `:memory:`, and brings its tables up to date. */
 export function openDatabase(path: string): DatabaseSync {

@@ -103,6 +103,7 @@ test('their tasks and attempts are what they were, with the new names of failure
   expect(items[5]!.failure).toEqual({ kind: 'time', message: 'too slow' });
   const [attempt] = await store.attempts(job.id, 3);
   expect(attempt).toMatchObject({ state: 'failed', result: { failure: { kind: 'time' } } });
+  expect(attempt!.resources).toEqual({ cpus: 1, memoryMb: 512 });
   const [other] = await store.attempts(job.id, 5);
   expect(other).toMatchObject({ result: { failure: { kind: 'input', message: 'no scene' } } });
 });

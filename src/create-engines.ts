@@ -1,0 +1,151 @@
+/** The part of the composition root that knows the engines. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { dirname } from 'node:path';
+
+import type { Logger } from 'pino';
+
+import type { Config } from './config.ts';
+import { parseAttemptId } from './core/ids.ts';
+import type { AttemptId } from './core/model.ts';
+import type { Engine } from './engines/engine.ts';
+import { createLocal } from './engines/local/local.ts';
+import type { MesosOptions } from './engines/mesos/mesos.ts';
+import type { NodeFiles } from './engines/node-files.ts';
+import type { Layout } from './layout.ts';
+import type { Assignment } from './runner/assignment.ts';
+
+export interface EngineParts {
+  readonly config: Config;
+  readonly layout: Layout;
+  readonly logger: Logger;
+  readonly now: () => number;
+  /** Called when the service ends. */
+  readonly closers: (() => unknown)[];
+}
+
+export async function createEngines(parts: EngineParts): Promise<Engine[]> {
+  const { config, layout } = parts;
+  const { local, mesos } = config.engines;
+  const engines: Engine[] = [];
+  if (local.enabled) {
+    engines.push(
+      createLocal({
+        resources: { cpus: local.cpus, memoryMb: local.memoryMb },
+        codeCache: layout.code,
+        directory: layout.runners,
+        keepRunning: local.keepRunning,
+      }),
+    );
+  }
+  if (mesos.masters.length > 0) engines.push(await createMesos(parts));
+  return engines;
+}
+
+const seconds = (value: number): number => 1000 * value;
+
+/** Loaded only where there is a cluster. */
+async function createMesos(parts: EngineParts): Promise<Engine> {
+  const { config, layout, logger, now, closers } = parts;
+  const { mesos } = config.engines;
+  const { Mesos } = await import('./engines/mesos/mesos.ts');
+  const { createMasters } = await import('./engines/mesos/masters.ts');
+  const { createMemory } = await import('./engines/mesos/memory.ts');
+  const { serveNodeFiles } = await import('./engines/node-files.ts');
+  const memory = layout.engine('mesos');
+  await mkdir(dirname(memory), { recursive: true });
+  await mkdir(layout.jobs, { recursive: true });
+  const files = await serveNodeFiles({ ...config.nodeFiles, logger });
+  closers.push(() => files.close());
+  const { name, roles, principal, failoverTimeout: failoverTimeoutSeconds } = mesos;
+  const { user = userInfo().username } = mesos;
+  return new Mesos({
+    ...(await mesosAccess(mesos, logger)),
+    masters: createMasters(mesos.masters, { isSecure: mesos.caFile !== undefined }),
+    logger,
+    now,
+    framework: { name, user, roles, failoverTimeoutSeconds, ...(principal && { principal }) },
+    memory: createMemory(memory),
+    patience: {
+      launch: seconds(60),
+      silence: seconds(mesos.silence),
+      unreachable: seconds(mesos.unreachable),
+      recheck: seconds(900),
+      killAgain: seconds(30),
+    },
+    killGrace: mesos.killGrace,
+    hold: seconds(mesos.hold),
+    refuse: mesos.refuse,
+    attributes: mesos.attributes,
+    constraints: mesos.constraints,
+    agentPort: mesos.agentPort,
+    maintenanceLead: seconds(mesos.maintenanceLead),
+    logOf: (attemptId) => logPrefix(layout, attemptId),
+    taskOf: await createTasks(config, layout, files),
+  });
+}
+
+async function mesosAccess(
+  { principal, secretFile, caFile, certFile, keyFile }: Config['engines']['mesos'],
+  logger: Logger,
+): Promise<Pick<MesosOptions, 'credentials' | 'tls'>> {
+  const text = async (file: string | undefined) => (file ? readFile(file, 'utf8') : undefined);
+  const [ca, cert, key] = await Promise.all([caFile, certFile, keyFile].map(text));
+  const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+  if (principal === undefined || secretFile === undefined) return { tls };
+  const { readSecret } = await import('./engines/mesos/credentials.ts');
+  const secret = await readSecret(secretFile, (message) => logger.warn(message));
+  return { tls, credentials: { principal, secret } };
+}
+
+/** Describes attempts as tasks, with files that agents fetch from here. */
+async function createTasks(
+  config: Config,
+  layout: Layout,
+  files: NodeFiles,
+): Promise<MesosOptions['taskOf']> {
+  const { mesos } = config.engines;
+  const { agentAssignment, fitsEnvironment, taskInfo } = await import('./engines/mesos/task.ts');
+  const { runnerProgram } = await import('./runner/program-file.ts');
+  const runner = await runnerProgram(layout.code);
+  const settings = {
+    ...(mesos.node !== undefined && { nodePath: mesos.node }),
+    cacheDirectory: mesos.cacheDirectory,
+    killGraceSeconds: mesos.killGrace,
+    containerizer: mesos.containerizer,
+    cacheInputs: mesos.cacheInputs,
+    isolation: mesos.isolation,
+    sharedDirectories: [layout.jobs, ...mesos.sharedDirectories],
+  };
+  return async (assignment, agentId, resources) => {
+    const text = JSON.stringify(agentAssignment(assignment, settings));
+    const assignmentFile = fitsEnvironment(text) ? undefined : await writeAside(assignment, text);
+    return taskInfo({
+      assignment,
+      agentId,
+      resources,
+      settings,
+      bundleUrl: await files.publish(assignment.bundle.archive, { name: 'bundle.zip' }),
+      files: {
+        runner: await files.publish(runner.path, { name: 'runner.cjs' }),
+        ...(mesos.node === undefined && {
+          node: await files.publish(process.execPath, { name: 'node' }),
+        }),
+      },
+      ...(assignmentFile !== undefined && { assignmentFile }),
+    });
+  };
+}
+
+/** What is too large for an environment lies beside the attempt's log, on the shared file system. */
+async function writeAside({ directories }: Assignment, text: string): Promise<string> {
+  const file = `${directories.log}.assignment.json`;
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, text, { mode: 0o600 });
+  return file;
+}
+
+function logPrefix(layout: Layout, attemptId: AttemptId): string {
+  const ids = parseAttemptId(attemptId)!;
+  return layout.log(ids.jobId, ids.task, ids.attempt);
+}
