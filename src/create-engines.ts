@@ -1,5 +1,5 @@
 /** The part of the composition root that knows the engines. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 
@@ -11,9 +11,7 @@ import type { AttemptId } from './core/model.ts';
 import type { Engine } from './engines/engine.ts';
 import { createLocal } from './engines/local/local.ts';
 import type { MesosOptions } from './engines/mesos/mesos.ts';
-import type { NodeFiles } from './engines/node-files.ts';
 import type { Layout } from './layout.ts';
-import type { Assignment } from './runner/assignment.ts';
 
 export interface EngineParts {
   readonly config: Config;
@@ -51,12 +49,24 @@ async function createMesos(parts: EngineParts): Promise<Engine> {
   const { Mesos } = await import('./engines/mesos/mesos.ts');
   const { createMasters } = await import('./engines/mesos/masters.ts');
   const { createMemory } = await import('./engines/mesos/memory.ts');
+  const { createTasks } = await import('./engines/mesos/tasks.ts');
+  const { runnerProgram } = await import('./runner/program-file.ts');
   const { serveNodeFiles } = await import('./engines/node-files.ts');
   const memory = layout.engine('mesos');
   await mkdir(dirname(memory), { recursive: true });
   await mkdir(layout.jobs, { recursive: true });
   const files = await serveNodeFiles({ ...config.nodeFiles, logger });
   closers.push(() => files.close());
+  const runner = await runnerProgram(layout.code);
+  const settings = {
+    ...(mesos.node !== undefined && { nodePath: mesos.node }),
+    cacheDirectory: mesos.cacheDirectory,
+    killGraceSeconds: mesos.killGrace,
+    containerizer: mesos.containerizer,
+    cacheInputs: mesos.cacheInputs,
+    isolation: mesos.isolation,
+    sharedDirectories: [layout.jobs, ...mesos.sharedDirectories],
+  };
   const { name, roles, principal, failoverTimeout: failoverTimeoutSeconds } = mesos;
   const { user = userInfo().username } = mesos;
   return new Mesos({
@@ -81,7 +91,7 @@ async function createMesos(parts: EngineParts): Promise<Engine> {
     agentPort: mesos.agentPort,
     maintenanceLead: seconds(mesos.maintenanceLead),
     logOf: (attemptId) => logPrefix(layout, attemptId),
-    taskOf: await createTasks(config, layout, files),
+    taskOf: createTasks({ files, runner: runner.path, settings }),
   });
 }
 
@@ -96,53 +106,6 @@ async function mesosAccess(
   const { readSecret } = await import('./engines/mesos/credentials.ts');
   const secret = await readSecret(secretFile, (message) => logger.warn(message));
   return { tls, credentials: { principal, secret } };
-}
-
-/** Describes attempts as tasks, with files that agents fetch from here. */
-async function createTasks(
-  config: Config,
-  layout: Layout,
-  files: NodeFiles,
-): Promise<MesosOptions['taskOf']> {
-  const { mesos } = config.engines;
-  const { agentAssignment, fitsEnvironment, taskInfo } = await import('./engines/mesos/task.ts');
-  const { runnerProgram } = await import('./runner/program-file.ts');
-  const runner = await runnerProgram(layout.code);
-  const settings = {
-    ...(mesos.node !== undefined && { nodePath: mesos.node }),
-    cacheDirectory: mesos.cacheDirectory,
-    killGraceSeconds: mesos.killGrace,
-    containerizer: mesos.containerizer,
-    cacheInputs: mesos.cacheInputs,
-    isolation: mesos.isolation,
-    sharedDirectories: [layout.jobs, ...mesos.sharedDirectories],
-  };
-  return async (assignment, agentId, resources) => {
-    const text = JSON.stringify(agentAssignment(assignment, settings));
-    const assignmentFile = fitsEnvironment(text) ? undefined : await writeAside(assignment, text);
-    return taskInfo({
-      assignment,
-      agentId,
-      resources,
-      settings,
-      bundleUrl: await files.publish(assignment.bundle.archive, { name: 'bundle.zip' }),
-      files: {
-        runner: await files.publish(runner.path, { name: 'runner.cjs' }),
-        ...(mesos.node === undefined && {
-          node: await files.publish(process.execPath, { name: 'node' }),
-        }),
-      },
-      ...(assignmentFile !== undefined && { assignmentFile }),
-    });
-  };
-}
-
-/** What is too large for an environment lies beside the attempt's log, on the shared file system. */
-async function writeAside({ directories }: Assignment, text: string): Promise<string> {
-  const file = `${directories.log}.assignment.json`;
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, text, { mode: 0o600 });
-  return file;
 }
 
 function logPrefix(layout: Layout, attemptId: AttemptId): string {

@@ -59,6 +59,22 @@ export function follow(engine: Engine) {
   const total = (): Resources | undefined =>
     events.findLast((event) => event.type === 'nodeUp')?.resources;
 
+  const isWhole = (): boolean => {
+    const [now, whole] = [free(), total()];
+    return now.cpus === whole?.cpus && now.memoryMb === whole.memoryMb;
+  };
+  /** Pieces become whole where they are given back, if there is somebody to give them to. */
+  async function untilWhole(): Promise<void> {
+    while (!isWhole()) {
+      if (!engine.decline) return until(isWhole);
+      const held = [...offers.keys()];
+      offers.clear();
+      await engine.decline(held);
+      await until(() => offers.size > 0);
+    }
+    return undefined;
+  }
+
   return {
     events,
     offers,
@@ -69,11 +85,7 @@ export function follow(engine: Engine) {
     lastState: (id: AttemptId) => states.get(id)?.at(-1),
     untilEnded: (...ids: AttemptId[]) =>
       until(() => ids.every((id) => isAttemptEnded(states.get(id)?.at(-1) ?? 'launched'))),
-    untilWhole: () =>
-      until(() => {
-        const [now, whole] = [free(), total()];
-        return now.cpus === whole?.cpus && now.memoryMb === whole.memoryMb;
-      }),
+    untilWhole,
     /** Launches with all offers that there are. */
     launch: (assignments: readonly Assignment[], resources: Resources = SHARE) => {
       const used = [...offers.values()];
@@ -292,7 +304,7 @@ export function engineContract(name: string, setup: () => Promise<EngineSetup>):
       const play = async (steps: readonly { fate: string; cpus: number; memoryMb: number }[]) => {
         const ids: AttemptId[] = [];
         for (const { fate, ...share } of steps) {
-          await news.until(() => news.offers.size > 0);
+          await news.until(() => news.free().cpus > 0 && news.free().memoryMb > 0);
           const cpus = Math.min(share.cpus, news.free().cpus);
           const memoryMb = Math.min(share.memoryMb, news.free().memoryMb);
           const resources = fate === 'refuse' ? { cpus: 1e6, memoryMb } : { cpus, memoryMb };

@@ -78,7 +78,8 @@ export class Attempts {
   readonly #ended = new Recent<AttemptId, AttemptNews>(ENDS_KEPT);
   /** Updates being stored; the same one may come again meanwhile. */
   readonly #unstored = new Set<string>();
-  readonly #waiting = new Map<AttemptId, ((news: AttemptNews) => void)[]>();
+  /** Who waits for the first news of an attempt that was not known. */
+  readonly #asked = new Map<AttemptId, (news: AttemptNews) => void>();
   #isSubscribed = false;
   #recheckAt: Millis = Infinity;
 
@@ -265,10 +266,9 @@ export class Attempts {
     this.#out.set(attemptId, { accepted, isAccepted: true, ...UNHEARD, askAt });
     if (!this.#isSubscribed) return { state: 'launched' };
     const answer = Promise.withResolvers<AttemptNews>();
-    const waiting = this.#waiting.get(attemptId) ?? [];
-    this.#waiting.set(attemptId, [...waiting, answer.resolve]);
+    this.#asked.set(attemptId, answer.resolve);
     setImmediate(() => this.tick());
-    const timer = setTimeout(() => answer.resolve({ state: 'launched' }), waitMs);
+    const timer = setTimeout(() => this.#answer(attemptId, { state: 'launched' }), waitMs);
     return answer.promise.finally(() => clearTimeout(timer));
   }
 
@@ -339,13 +339,14 @@ export class Attempts {
   #end(attemptId: AttemptId, news: AttemptNews): Promise<void> {
     if (!this.#out.delete(attemptId)) return Promise.resolve();
     if (news.state !== 'lost') this.#ended.set(attemptId, news);
-    this.#answer(attemptId, news);
+    if (this.#answer(attemptId, news)) return Promise.resolve();
     return this.#tell(attemptId, news);
   }
 
-  #answer(attemptId: AttemptId, news: AttemptNews): void {
-    for (const answer of this.#waiting.get(attemptId) ?? []) answer(news);
-    this.#waiting.delete(attemptId);
+  /** @returns whether somebody has waited for it */
+  #answer(attemptId: AttemptId, news: AttemptNews): boolean {
+    this.#asked.get(attemptId)?.(news);
+    return this.#asked.delete(attemptId);
   }
 
   #tell(attemptId: AttemptId, { state: to, result }: AttemptNews): Promise<void> {

@@ -8,7 +8,6 @@ import {
   firstThenWell,
   HEARTBEAT,
   openStream,
-  record,
   startBareMaster,
   subscribed,
 } from '../../../test/servers/bare-master.ts';
@@ -51,7 +50,7 @@ describe('subscribing', () => {
       else answerWell(asked);
     });
     const answers: Promise<void>[] = [];
-    const { connection, heard } = connect([one], {}, (event) => {
+    const { connection, heard } = connect([one], {}, () => {
       answers.push(connection.call({ type: 'REVIVE' }));
     });
     await heard('subscribed', 'heartbeat', 'offers');

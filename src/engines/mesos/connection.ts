@@ -8,7 +8,15 @@ import type { Credentials } from './credentials.ts';
 import { originOf, redirected } from './masters.ts';
 import type { Masters } from './masters.ts';
 import type { Call, MasterEvent } from './protocol.ts';
-import { CallError, clientOptions, describe, excerpt, jsonHeaders, send } from './requests.ts';
+import {
+  CallError,
+  clientOptions,
+  describe,
+  excerpt,
+  jsonHeaders,
+  send,
+  Sockets,
+} from './requests.ts';
 import type { Tls, Transport } from './requests.ts';
 import { createComplaints, Subscription } from './subscription.ts';
 import type { Ending } from './subscription.ts';
@@ -105,13 +113,14 @@ class MasterConnection implements Connection {
   #leader: URL | undefined;
   /** For all but the subscription and its calls. */
   readonly #operators: Agent;
-  readonly #sockets = new AbortController();
+  readonly #sockets: Sockets;
 
   constructor(options: ConnectionOptions, transport: Transport) {
     this.#options = options;
     this.#transport = transport;
+    this.#sockets = new Sockets(transport);
     this.#operators = new Agent({
-      ...clientOptions(transport, this.#sockets.signal),
+      ...clientOptions(transport, this.#sockets),
       maxResponseSize: MAX_ANSWER,
       connections: OPERATOR_CONNECTIONS,
     });
@@ -138,7 +147,7 @@ class MasterConnection implements Connection {
       await sleep(retryInMs, undefined, { signal: over }).catch(() => undefined);
     }
     const closed = this.#operators.destroy();
-    this.#sockets.abort();
+    this.#sockets.destroy();
     await closed;
   }
 

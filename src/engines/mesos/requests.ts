@@ -1,3 +1,6 @@
+import { Socket } from 'node:net';
+
+import { buildConnector } from 'undici';
 import type { Client, Dispatcher } from 'undici';
 
 import { messageOf } from '../../errors.ts';
@@ -45,14 +48,36 @@ export class CallError extends Error {
 const TIMEOUTS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 const EXCERPT = 300;
 
-/** @param signal ends every connection at once, also one that is only being made */
+/**
+ * Makes connections that can be ended all at once, also those that are only being made, which clients do not end.
+ * (A signal in the options of each would be simpler, but Node keeps every socket that has had one.)
+ */
+export class Sockets {
+  readonly #sockets = new Set<Socket>();
+  readonly #connect: buildConnector.connector;
+
+  constructor({ tls, connectMs }: Transport) {
+    // Mesos speaks HTTP/1.1.
+    this.#connect = buildConnector({ ...tls, timeout: connectMs, allowH2: false });
+  }
+
+  readonly connect: buildConnector.connector = (options, callback) => {
+    const socket: unknown = this.#connect(options, callback);
+    if (!(socket instanceof Socket)) return;
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+  };
+
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
 export const clientOptions = (
-  { tls, connectMs, answerMs }: Transport,
-  signal: AbortSignal,
-): Client.Options => ({
-  // Mesos speaks HTTP/1.1.
-  allowH2: false,
-  connect: { ...tls, timeout: connectMs, signal },
+  { answerMs }: Transport,
+  { connect }: Sockets,
+): Pick<Client.Options, 'connect' | 'headersTimeout' | 'bodyTimeout'> => ({
+  connect,
   headersTimeout: answerMs,
   bodyTimeout: answerMs,
 });
@@ -105,7 +130,8 @@ export function send(
       onResponseData: (_, chunk) => void chunks.push(chunk),
       onResponseEnd: () => {
         clearTimeout(timer);
-        const text = Buffer.concat(chunks).toString('utf8');
+        // Most have none.
+        const text = chunks.length === 0 ? '' : Buffer.concat(chunks).toString('utf8');
         if (status >= 200 && status < 300) resolve(text);
         else reject(new CallError(refusal(status, text), { status, isSent: true }));
       },

@@ -15,6 +15,7 @@ import {
   jsonHeaders,
   refusal,
   send,
+  Sockets,
 } from './requests.ts';
 import type { Transport } from './requests.ts';
 
@@ -78,7 +79,7 @@ export function createComplaints(logger: Logger, now: () => number): Complain {
 export class Subscription {
   readonly ended: Promise<Ending>;
   readonly #options: SubscriptionOptions;
-  readonly #sockets = new AbortController();
+  readonly #sockets: Sockets;
   readonly #stream: Client;
   /** One connection: Mesos takes them in the order in which they were made, as it does everything that one process says. */
   readonly #orders: Client;
@@ -88,14 +89,17 @@ export class Subscription {
   #state: 'asked' | 'open' | 'over' = 'asked';
   #silence: NodeJS.Timeout;
   #heartbeats = 0;
+  readonly #path: string;
   #headers: Record<string, string>;
   #frameworkId = '';
 
   constructor(options: SubscriptionOptions) {
     const { url, transport } = options;
     this.#options = options;
+    this.#path = new URL(SCHEDULER_PATH, url).pathname;
     this.#headers = jsonHeaders(transport);
-    const common = clientOptions(transport, this.#sockets.signal);
+    this.#sockets = new Sockets(transport);
+    const common = clientOptions(transport, this.#sockets);
     // Silence is watched over here, by what is understood.
     this.#stream = new Client(url.origin, { ...common, headersTimeout: 0, bodyTimeout: 0 });
     this.#orders = new Client(url.origin, { ...common, maxResponseSize: MAX_ANSWER });
@@ -144,8 +148,8 @@ export class Subscription {
   }
 
   #request(call: Call): Dispatcher.DispatchOptions {
-    const { pathname } = new URL(SCHEDULER_PATH, this.#options.url);
-    return { method: 'POST', path: pathname, headers: this.#headers, body: JSON.stringify(call) };
+    const body = JSON.stringify(call);
+    return { method: 'POST', path: this.#path, headers: this.#headers, body };
   }
 
   #listener(): Dispatcher.DispatchHandler {
@@ -172,8 +176,9 @@ export class Subscription {
         if (text.length > MAX_REFUSAL) refuse();
       },
       onResponseEnd: () => {
-        if (status === 200) this.#finish('the master ended the stream');
-        else refuse();
+        if (status !== 200) return refuse();
+        // What was asked before may be answered after it: TEARDOWN is (recorded from a 1.12 master).
+        void this.#orders.close().then(() => this.#finish('the master ended the stream'));
       },
       onResponseError: (_, error) => this.#finish(describe(error)),
     };
@@ -244,7 +249,7 @@ export class Subscription {
     clearTimeout(this.#silence);
     this.#end(ending);
     void this.close();
-    this.#sockets.abort();
+    this.#sockets.destroy();
   }
 }
 

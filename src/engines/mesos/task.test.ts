@@ -340,7 +340,7 @@ describe('on an agent', () => {
     const [file, ...args] = command.shell
       ? ['/bin/sh', '-c', command.value]
       : [command.value, ...command.arguments!.slice(1)];
-    const child = spawn(file!, args, {
+    const child = spawn(file, args, {
       // An image has a working directory of its own.
       cwd: command.shell ? '/' : sandbox,
       env: { MESOS_SANDBOX: sandbox, ...Object.fromEntries(variables) },
