@@ -48,6 +48,7 @@ describe(`jobs on ${realMaster === undefined ? 'the replayed' : 'a real'} Mesos 
     if (realMaster === undefined) {
       const attributes = { rack: 'r1', site: 'eodc-1' };
       const cluster = await startMesos({
+        fetcherCacheBytes: 1024 ** 3,
         agents: [
           { cpus: 2, memoryMb: 4096, attributes },
           { cpus: 2, memoryMb: 4096, attributes: { ...attributes, rack: 'r2' } },
@@ -137,7 +138,7 @@ describe(`jobs on ${realMaster === undefined ? 'the replayed' : 'a real'} Mesos 
     );
     expect(attempts.items[0]).toMatchObject({ usage: { wallMs: expect.any(Number) } });
     expect(await service.stop()).toBe(0);
-  });
+  }, 180_000);
 
   test('a service that is killed in the middle is the same framework again, and repeats nothing', async () => {
     let service = await start('killed', onMesos);
@@ -161,5 +162,5 @@ describe(`jobs on ${realMaster === undefined ? 'the replayed' : 'a real'} Mesos 
     const tasks = Object.values(job.steps).reduce((sum, { total }) => sum + total, 0);
     expect(job.attempts - tasks).toBeLessThanOrEqual(8);
     expect(await service.stop()).toBe(0);
-  });
+  }, 180_000);
 });
