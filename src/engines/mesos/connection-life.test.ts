@@ -140,6 +140,18 @@ describe('the operator API', () => {
     expect(connection.isSubscribed).toBe(true);
   });
 
+  test('an answer that drips is not waited for', async () => {
+    await operate(() => undefined, { answerMs: 100 });
+    let drip: NodeJS.Timeout | undefined;
+    const agent = await master(({ response }) => {
+      drip = setInterval(() => response.write(' '), 5);
+    });
+    const question = connection.agent({ host: '127.0.0.1', port: agent.port }, { path: '/state' });
+    await expect(question).rejects.toThrow('no answer within 0.1 s');
+    await vi.waitFor(() => expect(agent.sockets.size).toBe(0));
+    clearInterval(drip);
+  });
+
   test('an answer of more than 64 MiB is not waited for', async () => {
     const chunk = Buffer.alloc(4 * 1024 * 1024, ' ');
     function* endless() {
@@ -181,7 +193,7 @@ describe('over TLS', () => {
     const one = await secure();
     connect(one.url, { credentials: { principal: 'eo-jobs', secret: 'x' } });
     await vi.waitFor(() =>
-      expect(log).toContain('self-signed certificate: check engines.mesos.tls'),
+      expect(log).toContain('self-signed certificate: check engines.mesos.caFile'),
     );
     expect(one.asked).toEqual([]);
   });
@@ -236,6 +248,18 @@ describe('an abort', () => {
     expect(log).toBe('');
   });
 
+  test('while the leader is being told is not too late', async () => {
+    const one = await master();
+    const leader = async () => {
+      aborter.abort();
+      return new URL(one.url);
+    };
+    connect({ leader, led: () => undefined, failed: () => undefined });
+    await done;
+    expect(one.sockets.size).toBe(0);
+    expect(log).toBe('');
+  });
+
   test('ends a SUBSCRIBE that is not answered', async () => {
     const one = await master((asked) => void openStream(asked));
     connect(one.url);
@@ -256,9 +280,12 @@ describe('an abort', () => {
     }).listen(0, '127.0.0.1');
     cleanups.push(() => mute.close());
     await once(mute, 'listening');
-    connect(`https://127.0.0.1:${(mute.address() as AddressInfo).port}`);
-    await vi.waitFor(() => expect(sockets.size).toBe(1));
+    const { port } = mute.address() as AddressInfo;
+    connect(`https://127.0.0.1:${port}`, { tls: {} });
+    const question = connection.agent({ host: '127.0.0.1', port }, { path: '/state' });
+    await vi.waitFor(() => expect(sockets.size).toBe(2));
     aborter.abort();
+    await expect(question).rejects.toMatchObject({ name: 'CallError', isSent: false });
     await done;
     await vi.waitFor(() => expect(sockets.size).toBe(0));
   });

@@ -143,11 +143,13 @@ describe('subscribing', () => {
   });
 
   test('after a loss, the master that led is asked first', async () => {
-    const waiting = await start(({ response }) => void response.writeHead(503).end());
     const one = await start(firstThenWell((asked) => openStream(asked, subscribed()).end()));
-    connect([waiting, one]);
+    const other = await start(({ response }) => {
+      response.writeHead(307, { Location: one.url }).end();
+    });
+    connect([other, one]);
     await vi.waitFor(() => expect(one.calls('SUBSCRIBE')).toHaveLength(2));
-    expect(waiting.asked).toHaveLength(1);
+    expect(other.asked).toHaveLength(1);
   });
 
   test.each([

@@ -201,6 +201,7 @@ class MasterConnection implements Connection {
 
   async #subscribe(url: URL, over: AbortSignal): Promise<Ending> {
     const { masters, credentials, heartbeatsMissed = HEARTBEATS_MISSED, logger } = this.#options;
+    over.throwIfAborted();
     const subscription = new Subscription({
       url,
       call: this.#options.subscribe(),
@@ -220,7 +221,6 @@ class MasterConnection implements Connection {
     this.#subscription = subscription;
     const close = () => void subscription.close();
     over.addEventListener('abort', close);
-    if (over.aborted) close();
     const ending = await subscription.ended;
     over.removeEventListener('abort', close);
     await subscription.close();

@@ -387,7 +387,8 @@ export class Mesos implements Engine {
     try {
       await this.#call(call);
     } catch (error) {
-      if (error instanceof CallError && error.isSent && error.status === undefined) return;
+      // Without an answer, or with that of a proxy, it may be there.
+      if (error instanceof CallError && error.isSent && (error.status ?? 502) > 500) return;
       throw error;
     }
   }

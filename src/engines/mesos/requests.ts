@@ -153,7 +153,7 @@ export function describe(error: unknown): string {
   const message = messageOf(error) || codeOf(error) || 'unknown error';
   // Without Node's own advice on how to start it.
   return CERTIFICATE.test(codeOf(error))
-    ? `${message.replace(/;.*/s, '')}: check engines.mesos.tls`
+    ? `${message.replace(/;.*/s, '')}: check engines.mesos.caFile`
     : message;
 }
 

@@ -131,7 +131,7 @@ describe('the stream', () => {
   test('who steps back hears nothing more and does not come again', async () => {
     const failedOver = { type: 'ERROR', error: { message: 'Framework failed over' } };
     const one = await start((asked) => {
-      openStream(asked, subscribed(), failedOver, HEARTBEAT);
+      openStream(asked, subscribed(), failedOver, subscribed(), HEARTBEAT);
     });
     const { connection, story, done } = connect([one], {}, (event) => {
       if (event.type === 'error') connection.stop();

@@ -48,7 +48,7 @@ export type Ending =
 export type Complain = (what: string, record: string) => void;
 
 const COMPLAINT_MS = 60_000;
-/** Connections for acknowledgements; more did not make them faster. */
+/** Connections for acknowledgements, which may arrive in any order. */
 const ACKNOWLEDGING = 4;
 /** Bytes of an answer to a call, which is empty or a line of text. */
 const MAX_ANSWER = 1024 * 1024;
@@ -92,6 +92,7 @@ export class Subscription {
   readonly #path: string;
   #headers: Record<string, string>;
   #frameworkId = '';
+  #gone: Promise<unknown> | undefined;
 
   constructor(options: SubscriptionOptions) {
     const { url, transport } = options;
@@ -141,10 +142,7 @@ export class Subscription {
   /** Ends it and all calls at once; nothing is heard any more. Resolves when its sockets are gone. */
   async close(): Promise<void> {
     this.#finish('closed by us');
-    const reason = new Error('the subscription is over');
-    await Promise.all(
-      [this.#stream, this.#orders, this.#acknowledgements].map((client) => client.destroy(reason)),
-    );
+    await this.#gone;
   }
 
   #request(call: Call): Dispatcher.DispatchOptions {
@@ -247,9 +245,11 @@ export class Subscription {
     if (this.#state === 'over') return;
     this.#state = 'over';
     clearTimeout(this.#silence);
-    this.#end(ending);
-    void this.close();
+    const reason = new Error('the subscription is over');
+    const clients = [this.#stream, this.#orders, this.#acknowledgements];
+    this.#gone = Promise.all(clients.map((client) => client.destroy(reason)));
     this.#sockets.destroy();
+    this.#end(ending);
   }
 }
 

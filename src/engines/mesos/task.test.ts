@@ -14,9 +14,9 @@ import { runnerProgram } from '../../runner/program-file.ts';
 import { serveNodeFiles } from '../node-files.ts';
 import type { NodeFiles } from '../node-files.ts';
 import type { MesosResource } from './protocol.ts';
-import { makeReady } from './shared.ts';
 import { agentAssignment, taskInfo } from './task.ts';
 import type { TaskOptions, TaskSettings } from './task.ts';
+import { createTasks } from './tasks.ts';
 
 const SETTINGS: TaskSettings = {
   cacheDirectory: '/var/tmp/pushbroom',
@@ -301,15 +301,11 @@ describe('an assignment that the environment has no room for', () => {
 describe('on an agent', () => {
   let programs: string;
   let files: NodeFiles;
-  let published: TaskOptions['files'];
+  let runner: string;
   beforeAll(async () => {
     programs = await mkdtemp(join(tmpdir(), 'programs-'));
     files = await serveNodeFiles({ host: '127.0.0.1', port: 0, logger: pino({ level: 'silent' }) });
-    const { path } = await runnerProgram(programs);
-    published = {
-      runner: await files.publish(path, { name: 'runner.cjs' }),
-      node: await files.publish(process.execPath, { name: 'node' }),
-    };
+    ({ path: runner } = await runnerProgram(programs));
   });
   afterAll(async () => {
     await files.close();
@@ -357,13 +353,8 @@ describe('on an agent', () => {
   ) {
     const assignment = await shared.assign(script, over);
     const settings = { ...SETTINGS, cacheDirectory: join(agent, 'cache'), ...some };
-    const assignmentFile = await makeReady(assignment, settings);
-    const bundleUrl = await files.publish(assignment.bundle.archive, { name: 'bundle.zip' });
-    const task = make(assignment, settings, {
-      files: published,
-      bundleUrl,
-      ...(assignmentFile !== undefined && { assignmentFile }),
-    });
+    const tasks = createTasks({ files, runner, settings });
+    const task = (await tasks(assignment, 'agent-S0', RESOURCES)) as Task;
     const { code, left } = await perform(task);
     const end = JSON.parse(
       await readFile(`${assignment.directories.log}.end.json`, 'utf8'),
@@ -406,7 +397,7 @@ describe('on an agent', () => {
     const parameters = { large: 'x'.repeat(200_000) };
     const { code, end } = await attempt('wc -c < "$2"', { parameters });
     expect({ code, to: end.to }).toEqual({ code: 0, to: 'finished' });
-    expect(await shared.list('scratch')).toEqual(['1.1.json']);
+    expect(await shared.list('logs')).toContain('1.1.assignment.json');
   });
 });
 
