@@ -1,11 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { aJob } from '../../test/fixtures/jobs.ts';
 import { createStoredJobs } from '../../test/fixtures/stored-job.ts';
 import type { StoredJobs } from '../../test/fixtures/stored-job.ts';
+import type { Attempt } from '../core/model.ts';
+import type { LogPart, LogText } from '../engines/engine.ts';
 import { createLogReader } from './log.ts';
 
 const job = aJob();
@@ -70,6 +72,50 @@ test('bytes that are no text do not stop the reading', async () => {
     }
     expect(offset).toBe(bytes.length);
   }
+});
+
+describe('what an attempt says that its engine has', () => {
+  const asked: unknown[] = [];
+  const remote = (answer: () => Promise<LogText | undefined>) => {
+    asked.length = 0;
+    const readRemote = (attempt: Attempt, part: LogPart) => {
+      asked.push([attempt.id, attempt.jobId, part]);
+      return answer();
+    };
+    return createLogReader({ ...jobs, readRemote });
+  };
+
+  test('is asked for while there is no file', async () => {
+    const ask = remote(async () => ({ text: 'far', next: 13 }));
+    expect(await ask(id, 'err', 10, 100)).toEqual({ text: 'far', next: 13 });
+    expect(asked).toEqual([[id, job.id, { stream: 'err', offset: 10, limit: 100 }]]);
+  });
+
+  test('is not asked for where there is one', async () => {
+    await writeFile(`${path}.out`, 'near');
+    const ask = remote(async () => ({ text: 'far', next: 13 }));
+    expect(await ask(id, 'out', 0, 100)).toEqual({ text: 'near', next: 4 });
+    expect(asked).toEqual([]);
+  });
+
+  test('is empty where the engine has nothing', async () => {
+    const ask = remote(async () => undefined);
+    expect(await ask(id, 'out', 7, 100)).toEqual({ text: '', next: 7 });
+  });
+
+  test('cannot be told while its node is away', async () => {
+    const ask = remote(() => Promise.reject(new Error('no route to host')));
+    await expect(ask(id, 'out', 0, 100)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringMatching(/cannot be read from node .+ now: no route to host$/),
+    });
+  });
+
+  test('of an attempt that is none is not asked for', async () => {
+    const ask = remote(async () => ({ text: 'far', next: 13 }));
+    await expect(ask(`${job.id}.0.2`, 'out', 0, 100)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(asked).toEqual([]);
+  });
 });
 
 test.each([

@@ -2,7 +2,9 @@ import type { Step } from '../core/model.ts';
 
 /**
  * Everything that a runner needs to know to make one attempt, and nothing else: it travels to the node as JSON.
- * All paths are absolute and valid on the node.
+ * All paths are absolute and valid on the node. In an assignment for an agent, `bundle.archive`, `input`,
+ * `directories.cache` and `directories.scratch` may also begin with `./`: they are relative to the attempt's sandbox, the
+ * directory in which its runner is started.
  */
 export interface Assignment {
   readonly attemptId: string;
@@ -54,7 +56,10 @@ export interface Assignment {
   };
   /** `bubblewrap`: the attempt can write only below its scratch directory. */
   readonly isolation: 'none' | 'bubblewrap';
-  /** Container image that the bundle wants to run in, e.g. `registry.example/snap@sha256:…`. */
+  /**
+   * Container image that the bundle wants to run in, e.g. `registry.example/snap@sha256:…`. Making it is the engine's
+   * work: a runner fails an attempt that asks for one.
+   */
   readonly image?: string;
   /** Whether the outputs' SHA-256 is wanted: only for what a job leaves to its user. */
   readonly checksum: boolean;

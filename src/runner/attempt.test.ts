@@ -1,4 +1,6 @@
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync, statSync, watch } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
@@ -170,6 +172,54 @@ test('a bundle that is gone fails the deployment, and by name', async () => {
     kind: 'engine',
     message: expect.stringContaining('bundle test-1.0: ENOENT'),
   });
+});
+
+test('a container is not made here', async () => {
+  const groups: number[] = [];
+  const assignment = await node.assign('exit 0', { image: 'registry.example/snap:9' });
+  const end = await run(assignment, { onSpawn: (group) => groups.push(group) });
+  expect(end.result.failure).toEqual({
+    kind: 'processor',
+    message:
+      'the bundle wants to run in the container image registry.example/snap:9, which the local engine cannot do: give it an engine that can',
+  });
+  expect(groups).toEqual([]);
+});
+
+test('outputs are brought together where that is wanted', async () => {
+  const collected = join(node.directory, 'elsewhere', 'collected');
+  const before = { directories: { collected } };
+  const script = 'touch a; echo OUTPUT_PRODUCT a';
+  expect(await run(await node.assign(script, before))).toMatchObject({ to: 'finished' });
+  expect(await node.list('results', '1')).toEqual(['.manifest.json', 'a']);
+  const failed = await node.assign(`${script}; echo OUTPUT_PRODUCT b`, before);
+  expect(await run(failed)).toMatchObject({ to: 'failed' });
+  expect(await node.list('elsewhere'), 'nothing is left behind').toEqual([]);
+});
+
+const OTHER_FILE_SYSTEM = '/dev/shm';
+const hasOther =
+  existsSync(OTHER_FILE_SYSTEM) && statSync(OTHER_FILE_SYSTEM).dev !== statSync(tmpdir()).dev;
+
+test.runIf(hasOther)('the copying of outputs to another file system ends at an abort', async () => {
+  const elsewhere = await mkdtemp(join(OTHER_FILE_SYSTEM, 'collected-'));
+  const stop = new AbortController();
+  const assignment = await node.assign('truncate -s 256M a; echo OUTPUT_PRODUCT a', {
+    directories: { collected: join(elsewhere, 'collected'), result: join(elsewhere, 'result') },
+  });
+  // It is told of the directory before anything is copied into it.
+  const watcher = watch(elsewhere, () => stop.abort());
+  try {
+    const end = await run(assignment, { signal: stop.signal });
+    expect(end).toEqual({
+      to: 'killed',
+      result: expect.not.objectContaining({ failure: expect.anything() }),
+    });
+    expect(await readdir(elsewhere)).toEqual([]);
+  } finally {
+    watcher.close();
+    await rm(elsewhere, { recursive: true });
+  }
 });
 
 test('what an earlier try of the same attempt has left is not seen', async () => {

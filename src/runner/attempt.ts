@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { classify } from '../core/failures.ts';
 import type { AttemptResult, Failure, FailureKind, OutputFile } from '../core/model.ts';
@@ -41,6 +42,8 @@ export interface AttemptOptions {
   /** Told the end as soon as it is known: what the attempt leaves is removed after it. */
   readonly onEnd?: (end: AttemptEnd) => void;
   readonly signal: AbortSignal;
+  /** After a failure an abort may come so many milliseconds late: programs that are ended with us may end first. */
+  readonly settleMs?: number;
 }
 
 type Run = (file: string, ...args: string[]) => Promise<ProgramEnd>;
@@ -53,10 +56,12 @@ type Run = (file: string, ...args: string[]) => Promise<ProgramEnd>;
  * is not, because other attempts are made meanwhile.
  */
 export async function runAttempt(options: AttemptOptions): Promise<AttemptEnd> {
+  const { scratch, collected } = options.assignment.directories;
   const end = await endOf(options);
   options.onEnd?.(end);
   // Where that fails, it goes with the job's other files.
-  await removeScratch(options.assignment.directories.scratch).catch(() => undefined);
+  await removeScratch(scratch).catch(() => undefined);
+  if (collected !== undefined) await removeScratch(collected).catch(() => undefined);
   return end;
 }
 
@@ -72,7 +77,9 @@ async function endOf(options: AttemptOptions): Promise<AttemptEnd> {
     const outputs = await attempt(options, measure);
     return end('finished', { exitCode: 0, outputs });
   } catch (error) {
-    if (error instanceof AttemptAborted) return end('killed', {});
+    if (options.settleMs !== undefined) await pause(options.settleMs);
+    // Whatever fails while an attempt is being ended, as the copying of its outputs does.
+    if (error instanceof AttemptAborted || options.signal.aborted) return end('killed', {});
     if (!(error instanceof AttemptFailed)) {
       return end('failed', { failure: unexpected(assignment, error) });
     }
@@ -96,12 +103,16 @@ async function attempt(options: AttemptOptions, measure: Measure): Promise<reado
   // An attempt whose success never reached the scheduler has done the work already.
   const winner = committedOutputs(result);
   if (winner) return winner;
+  if (assignment.image !== undefined) {
+    const message = `the bundle wants to run in the container image ${assignment.image}, which the local engine cannot do: give it an engine that can`;
+    throw new AttemptFailed('processor', message);
+  }
   const bundle = await bundleOf(assignment);
   await makeScratch(scratch);
   const limits = createLimits(assignment.limits, () => performance.now());
   const logs = { out: createLog(`${log}.out`), err: createLog(`${log}.err`) };
   try {
-    return await runSteps(assignment, async (file, ...args) => {
+    return await runSteps(assignment, signal, async (file, ...args) => {
       if (signal.aborted) throw new AttemptAborted();
       const program = await runProgram({
         file: join(bundle, file),
@@ -137,9 +148,13 @@ async function bundleOf({ bundle, directories: { cache } }: Assignment): Promise
   }
 }
 
-async function runSteps(assignment: Assignment, run: Run): Promise<readonly OutputFile[]> {
+async function runSteps(
+  assignment: Assignment,
+  signal: AbortSignal,
+  run: Run,
+): Promise<readonly OutputFile[]> {
   const { executables, directories, checksum } = assignment;
-  const { scratch, result } = directories;
+  const { scratch, result, collected: into = join(scratch, '.collected') } = directories;
   const { prepare, main, finalize } = executables;
   const parameters = writeParameters(assignment);
   /** What prepare and finalize know as the output directory. */
@@ -158,9 +173,9 @@ async function runSteps(assignment: Assignment, run: Run): Promise<readonly Outp
       .toSorted()
       .map((name) => ({ path: join(outputDirectory, name) }));
   }
-  const into = join(scratch, '.collected');
-  const files = await collectOutputs({ directory: scratch, into, announced: outputs, checksum });
-  return commitOutputs(into, result, files);
+  const collected = { directory: scratch, into, announced: outputs, checksum, signal };
+  const files = await collectOutputs(collected);
+  return commitOutputs(into, result, files, { flush: directories.collected !== undefined });
 }
 
 /** @returns its name in the working directory: `parameters` unless the input is called so */

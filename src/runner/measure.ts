@@ -63,7 +63,7 @@ export function createMeasure() {
   }
 
   /** Absent unless it is known of each program. */
-  function sum(part: keyof ProcessUsage): number | undefined {
+  function sum(part: Exclude<keyof ProcessUsage, 'cpuSource'>): number | undefined {
     const parts = programs.map((program) => program[part]);
     if (parts.length === 0 || parts.includes(undefined)) return undefined;
     return Math.round(parts.reduce<number>((total, each) => total + each!, 0));
@@ -77,13 +77,14 @@ export function createMeasure() {
       writtenBytes: sum('writtenBytes'),
     };
     const largest = Math.max(0, ...programs.map(({ peakMemoryBytes = 0 }) => peakMemoryBytes));
+    const cpu = programs[0]?.cpuSource;
     return {
       wallMs: Math.round(performance.now() - begun),
       ...defined(figures),
       ...((peak > 0 || largest > 0) && { peakMemoryBytes: Math.max(peak, largest) }),
       sources: {
         wall: 'monotonic-clock',
-        ...(figures.cpuUserMs !== undefined && { cpu: 'rusage' }),
+        ...(figures.cpuUserMs !== undefined && cpu !== undefined && { cpu }),
         ...((peak > 0 || largest > 0) && {
           memory: largest > peak ? 'rusage' : 'proc-status-poll',
         }),

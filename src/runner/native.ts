@@ -202,6 +202,7 @@ function usageOf(used: Rusage): ProcessUsage {
   return {
     cpuUserMs: used.userS * 1000 + used.userUs / 1000,
     cpuSystemMs: used.systemS * 1000 + used.systemUs / 1000,
+    cpuSource: 'rusage',
     ...(isOwn && { peakMemoryBytes: used.maxKb * 1024 }),
   };
 }

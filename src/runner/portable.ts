@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 
+import { accountForChild } from './children.ts';
 import { StartError, killGroup } from './process.ts';
 import type { ProcessEnd, StartProcess } from './process.ts';
 
@@ -22,12 +23,14 @@ export const startPortably: StartProcess = async ({ argv, directory, environment
     );
     throw new StartError(error.code ?? '', error.message);
   }
+  const usageOf = accountForChild();
   child.stdout.on('data', (chunk: Buffer) => hear('out', chunk));
   child.stderr.on('data', (chunk: Buffer) => hear('err', chunk));
   // Without a listener, a failed `kill` would throw.
   child.on('error', () => undefined);
   const ended = new Promise<ProcessEnd>((resolve) => {
     child.once('exit', (exitCode, signal) => {
+      const usage = usageOf();
       // What it left running in the background ends with it.
       killGroup(pid, 'SIGKILL');
       const drained = setTimeout(() => {
@@ -39,7 +42,7 @@ export const startPortably: StartProcess = async ({ argv, directory, environment
         resolve({
           ...(exitCode !== null && { exitCode }),
           ...(signal !== null && { signal }),
-          usage: {},
+          usage,
         });
       });
     });

@@ -13,6 +13,8 @@ export interface Command {
 export interface ProcessUsage {
   readonly cpuUserMs?: number;
   readonly cpuSystemMs?: number;
+  /** Where the CPU figures come from, as in `Usage.sources`. */
+  readonly cpuSource?: string;
   readonly readBytes?: number;
   readonly writtenBytes?: number;
   /** Of the largest of them. */
