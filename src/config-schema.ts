@@ -158,7 +158,7 @@ const MESOS = section({
   cacheDirectory: Type.String({ pattern: '^/', default: '/var/tmp/pushbroom' }),
   cacheInputs: Type.Boolean({ default: false }),
   isolation: Type.Enum(['none', 'bubblewrap'], { default: 'none' }),
-  containerizer: Type.Enum(['mesos', 'docker'], { default: 'mesos' }),
+  containerizer: Type.Enum(['none', 'mesos', 'docker'], { default: 'none' }),
   sharedDirectories: Type.Array(Type.String({ pattern: '^/' }), { default: [] }),
 });
 

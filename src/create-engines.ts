@@ -11,6 +11,7 @@ import type { AttemptId } from './core/model.ts';
 import type { Engine } from './engines/engine.ts';
 import { createLocal } from './engines/local/local.ts';
 import type { MesosOptions } from './engines/mesos/mesos.ts';
+import type { TaskSettings } from './engines/mesos/task.ts';
 import type { Layout } from './layout.ts';
 
 export interface EngineParts {
@@ -58,11 +59,11 @@ async function createMesos(parts: EngineParts): Promise<Engine> {
   const files = await serveNodeFiles({ ...config.nodeFiles, logger });
   closers.push(() => files.close());
   const runner = await runnerProgram(layout.code);
-  const settings = {
+  const settings: TaskSettings = {
     ...(mesos.node !== undefined && { nodePath: mesos.node }),
     cacheDirectory: mesos.cacheDirectory,
     killGraceSeconds: mesos.killGrace,
-    containerizer: mesos.containerizer,
+    containerizer: mesos.containerizer === 'docker' ? 'docker' : 'mesos',
     cacheInputs: mesos.cacheInputs,
     isolation: mesos.isolation,
     sharedDirectories: [layout.jobs, ...mesos.sharedDirectories],
@@ -89,6 +90,7 @@ async function createMesos(parts: EngineParts): Promise<Engine> {
     attributes: mesos.attributes,
     constraints: mesos.constraints,
     agentPort: mesos.agentPort,
+    ...(mesos.containerizer !== 'none' && { hasImages: true }),
     maintenanceLead: seconds(mesos.maintenanceLead),
     logOf: (attemptId) => logPrefix(layout, attemptId),
     taskOf: createTasks({ files, runner: runner.path, settings }),

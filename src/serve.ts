@@ -259,6 +259,7 @@ const createOperator = (parts: ServerParts) => {
     datasets: config.datasets,
     operations,
     scheduler,
+    engines,
     reloadScheduling: reload,
     readLog: createLogReader({ store, layout, readRemote }),
     subscribe: watchJobs(scheduler, jobs),

@@ -99,6 +99,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'errors.ts',
     'xml.ts',
     'http.ts',
+    'engines/engine.ts',
     'jobs',
     'processes',
     'products',

@@ -24,6 +24,8 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   datasets: async () => (await import('./inventory.ts')).datasetsCommand,
   inputs: async () => (await import('./explain.ts')).inputsCommand,
   nodes: async () => (await import('./cluster.ts')).nodesCommand,
+  engines: async () => (await import('./engines.ts')).enginesCommand,
+  teardown: async () => (await import('./engines.ts')).teardownCommand,
   groups: async () => (await import('./cluster.ts')).groupsCommand,
   reload: async () => (await import('./cluster.ts')).reloadCommand,
   simulate: async () => (await import('./simulate.ts')).simulateCommand,

@@ -118,8 +118,9 @@ function nodesText({ items }: Page<Node>): string {
   return table(header, rows);
 }
 
-function stateText({ drained, coolingOff }: Node): string {
+function stateText({ drained, away, coolingOff }: Node): string {
   if (drained !== undefined) return drained === '' ? 'drained' : `drained: ${drained}`;
+  if (away !== undefined) return `away: ${away}`;
   if (!coolingOff) return 'in work';
   return `cooling off until ${timeText(coolingOff.until)} UTC: ${coolingOff.reason}`;
 }

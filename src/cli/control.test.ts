@@ -128,6 +128,51 @@ test('nodes are listed, drained by their names and given back', async () => {
   });
 });
 
+test('a node that its engine takes away says why', async () => {
+  centre.engine.up('n1', 'maintenance from 2026-02-01T08:00:00.000Z');
+  await centre.settled();
+  expect((await cli('nodes')).stdout).toMatch(
+    / 0 +away: maintenance from 2026-02-01T08:00:00\.000Z$/m,
+  );
+});
+
+test('engines are listed', async () => {
+  await centre.submit('one', ['a', 'b']);
+  expect(await cli('engines')).toEqual({
+    code: 0,
+    stdout:
+      'ENGINE  STATE      NODES  ATTEMPTS  DETAIL\n' +
+      'manual  connected  1      2         cluster of a test\n' +
+      'plain   connected  0      0         needs no connection\n',
+    stderr: '',
+  });
+  expect(JSON.parse((await cli('engines', '--json')).stdout).items).toMatchObject([
+    { id: 'manual', connected: true, nodes: 1, attempts: 2 },
+    { id: 'plain' },
+  ]);
+});
+
+test('an engine is torn down with a yes only', async () => {
+  await centre.submit('one', ['a', 'b']);
+  expect(await cli('teardown', 'manual')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      "pushbroom: everything that runs in 'manual' (2 attempts) would be killed and made again elsewhere or later, " +
+      'and it stays off until the service is started again. Add --yes to do it.\n',
+  });
+  expect(centre.engine.running.size).toBe(2);
+  expect(await cli('teardown', 'manual', '--yes')).toEqual({
+    code: 0,
+    stdout: 'manual is torn down, and stays off until the service is started again\n',
+    stderr: '',
+  });
+  expect((await cli('engines')).stdout).toMatch(/^manual +not connected +0 +0 +torn down$/m);
+  expect((await cli('teardown', 'manual', '--yes')).stderr).toBe(
+    "pushbroom: The engine 'manual' is not torn down: there is no cluster to say it to\n",
+  );
+});
+
 test('groups tell what is due to them, and the configuration is read anew', async () => {
   await centre.submit('one', ['a'], { user: 'utep', group: 'project/tep' });
   const { stdout } = await cli('groups');
@@ -160,6 +205,9 @@ test.each<[string[], string]>([
   [['retry', 'one', '--task', 'a'], 'It must be a whole number from 0 to '],
   [['retry', '--user', 'x', '--task', '1'], '--task goes with the id of one job'],
   [['retry', 'one', '--memory', '-1'], 'It must be a whole number from 1 to '],
+  [['teardown', 'nope'], "there is no engine 'nope'; there are: manual, plain"],
+  [['teardown', 'nope', '--yes'], "There is no engine 'nope'. There are: manual, plain."],
+  [['teardown', 'plain', '--yes'], "The engine 'plain' cannot be torn down."],
   [['explain', 'nope'], "There is no job 'nope'."],
   [['failures', 'nope'], "There is no job 'nope'."],
 ])('%j fails with one line', async (argv, line) => {

@@ -5,7 +5,7 @@ import { parseAttemptId } from './ids.ts';
 import { ATTEMPT_MOVES, canMove, isAttemptEnded, isJobEnded } from './lifecycle.ts';
 import type { AttemptResult, AttemptState, Failure, Millis, Task } from './model.ts';
 import { judge } from './nodes.ts';
-import { nodeKey, resourcesOf } from './state.ts';
+import { canRunImage, nodeKey, resourcesOf } from './state.ts';
 import type { AttemptRecord, JobRecord, State, TaskRecord } from './state.ts';
 
 type AttemptMoved = Extract<Event, { type: 'attemptMoved' }>;
@@ -192,10 +192,13 @@ function tryAgain(
 /** What a job may have, but no more than a node has on which it can run: what fits nowhere would wait for ever. */
 function mostMemory({ nodes }: State, record: JobRecord, held: TaskRecord): number {
   const { gpus = 0 } = resourcesOf(record, held);
-  const { maxMemoryMb } = record.job.retry;
+  const { retry, processor } = record.job;
+  const { maxMemoryMb } = retry;
   let largest = 0;
-  for (const { total } of nodes.values()) {
-    if (total && (total.gpus ?? 0) >= gpus) largest = Math.max(largest, total.memoryMb);
+  for (const node of nodes.values()) {
+    const { total } = node;
+    if (!total || (total.gpus ?? 0) < gpus || !canRunImage(node, processor.image)) continue;
+    largest = Math.max(largest, total.memoryMb);
   }
   return largest > 0 ? Math.min(maxMemoryMb, largest) : maxMemoryMb;
 }

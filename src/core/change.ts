@@ -65,6 +65,8 @@ export type EngineEvent =
       readonly pool?: string;
       /** Why the engine lets nothing start there for now, e.g. because of maintenance. What runs goes on. */
       readonly away?: string;
+      /** The engine can run container images there. */
+      readonly hasImages?: true;
     }
   /** The node is gone, and with it all that ran there. */
   | { readonly type: 'nodeDown'; readonly engine: EngineId; readonly node: NodeId }
@@ -186,6 +188,7 @@ export type Fleeting =
       readonly rack?: string;
       readonly pool?: string;
       readonly away?: string;
+      readonly hasImages?: true;
       readonly offers: readonly Offer[];
     }
   | { readonly type: 'dropNode'; readonly engine: EngineId; readonly node: NodeId }

@@ -59,6 +59,80 @@ describe('a job is explained that', () => {
     expect(place()).toEqual(['/archive/a o 1']);
   });
 
+  test('finds only nodes that get no work, and why those do not', () => {
+    const { find, endSplit, why, nodeUp, happens } = told(
+      aJob({ workflow: { ...L2, process: stepPlan({ resources: { cpus: 4, memoryMb: 1 } }) } }),
+    );
+    const drain = (node: string, reason?: string) =>
+      happens({
+        type: 'nodeDrained',
+        engine: 'e',
+        node,
+        isDrained: true,
+        ...(reason !== undefined && { reason }),
+      });
+    find(product('a'));
+    endSplit();
+    nodeUp('m', NODE, { away: 'Mesos says: draining' });
+    expect(why()!.reasons[0]).toMatchObject({ code: 'no-node', tasks: 1 });
+    expect(why()!.summary).toBe(
+      'A task needs 4 cpus and 1 MB, and none of 1 nodes gets work: they are drained, cooling off or away (Mesos says: draining).',
+    );
+    nodeUp('n', NODE, { away: 'Mesos says: draining' });
+    for (const node of ['s', 't', 'u']) nodeUp(node, ONE);
+    drain('u', 'it is small');
+    expect(why()!.summary).toBe(
+      'A task needs 4 cpus and 1 MB, and none of 3 nodes is that large; 2 are drained, cooling off or away (Mesos says: draining).',
+    );
+    nodeUp('o', NODE);
+    drain('o');
+    for (const node of ['p', 'q']) nodeUp(node, NODE);
+    drain('p', 'disk is dying');
+    drain('q', 'new disk');
+    expect(why()!.summary).toContain(
+      '; 5 are drained, cooling off or away (Mesos says: draining; drained; disk is dying; …).',
+    );
+    nodeUp('m', NODE);
+    expect(why()!.reasons[0]).toMatchObject({ code: 'share' });
+  });
+
+  test('finds only a node that cools off', () => {
+    const { find, endSplit, why, nodeUp, state } = told();
+    find(product('a'));
+    endSplit();
+    nodeUp('n', NODE);
+    state.cooling.set('e/n', { until: 60_000, reason: 'tasks of 2 jobs failed on it' });
+    expect(why()!.summary).toBe(
+      'A task needs 1 cpus and 512 MB, and none of 1 nodes gets work: they are drained, cooling off or away (tasks of 2 jobs failed on it).',
+    );
+  });
+
+  test('finds no node that can run its container image, or none that is large enough', () => {
+    const image = 'registry.example/snap:9';
+    const what = aJob({ processor: { ...job.processor, image } });
+    const { find, endSplit, why, nodeUp } = told(what);
+    find(product('a'));
+    endSplit();
+    expect(why()!.summary).toBe('A task needs 1 cpus and 512 MB, and no node is up.');
+    nodeUp('plain', NODE);
+    expect(why()!.reasons[0]).toEqual({
+      code: 'no-node',
+      message:
+        'A task wants to run in the container image registry.example/snap:9, and no node can do that.',
+      tasks: 1,
+    });
+    nodeUp('small', { cpus: 1, memoryMb: 256 }, { hasImages: true });
+    expect(why()!.summary).toBe(
+      'A task needs 1 cpus and 512 MB, and none of 1 nodes with container images is that large.',
+    );
+    nodeUp('large', NODE, { hasImages: true, away: 'maintenance' });
+    expect(why()!.summary).toBe(
+      'A task needs 1 cpus and 512 MB, and none of 1 nodes with container images is that large; 1 are drained, cooling off or away (maintenance).',
+    );
+    nodeUp('large', NODE, { hasImages: true });
+    expect(why()!.reasons[0]).toMatchObject({ code: 'share' });
+  });
+
   test('has come to a limit', () => {
     const { find, nodeUp, offer, place, happens, why } = told();
     happens({ type: 'policySet', policy: { ...DEFAULT_POLICY, userLimits: { runningTasks: 1 } } });

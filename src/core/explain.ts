@@ -1,5 +1,6 @@
 import { amountText } from './amount.ts';
-import { avoidedNodes, isLargeEnough } from './find.ts';
+import type { NodeKey } from './change.ts';
+import { avoidedNodes, suits } from './find.ts';
 import type { Lane } from './lane.ts';
 import { patienceOf, placesOf } from './locality.ts';
 import { isJobEnded } from './lifecycle.ts';
@@ -7,7 +8,7 @@ import { STEPS } from './model.ts';
 import type { AttemptId, JobId, Millis } from './model.ts';
 import { queueOf } from './queue.ts';
 import { brokenLimit, dominantShare, leafOf } from './shares.ts';
-import { consumerOf, isUsable } from './state.ts';
+import { canRunImage, consumerOf, isUsable } from './state.ts';
 import type { JobRecord, State, TaskRecord } from './state.ts';
 
 export type ReasonCode =
@@ -155,9 +156,8 @@ function laneReason(state: State, record: JobRecord, lane: Lane, at: Millis): Re
     const message = `The ${broken.what} uses all of its limit of ${broken.limit}.`;
     return { code: 'limit', message, tasks };
   }
-  const nodes = [...state.nodes].filter(([key]) => isUsable(state, key));
-  if (!nodes.some(([, node]) => isLargeEnough(node, lane))) {
-    return { code: 'no-node', message: noNode(state, lane, nodes.length), tasks };
+  if (!state.nodes.entries().some(([key, node]) => isUsable(state, key) && suits(node, lane))) {
+    return { code: 'no-node', message: noNode(state, lane), tasks };
   }
   if (lane.isLocated && state.passed.size > 0) {
     const { pool } = patienceOf(state.policy.locality, lane, record, placesOf(state));
@@ -170,12 +170,35 @@ function laneReason(state: State, record: JobRecord, lane: Lane, at: Millis): Re
   return { code: 'share', message: shareMessage(state, record), tasks };
 }
 
-function noNode({ nodes }: State, { resources }: Lane, usable: number): string {
+function noNode(state: State, lane: Lane): string {
+  const { image, resources } = lane;
   const wanted = amountText(resources);
-  if (nodes.size === 0) return `A task needs ${wanted}, and no node is up.`;
-  const others = nodes.size - usable;
-  const away = others > 0 ? `; ${others} are drained or cooling off` : '';
-  return `A task needs ${wanted}, and none of ${usable} nodes is that large${away}.`;
+  if (state.nodes.size === 0) return `A task needs ${wanted}, and no node is up.`;
+  const able = [...state.nodes].filter(([, node]) => canRunImage(node, image));
+  if (able.length === 0) {
+    return `A task wants to run in the container image ${image}, and no node can do that.`;
+  }
+  const what = image === undefined ? 'nodes' : 'nodes with container images';
+  const large = able.filter(([, node]) => suits(node, lane)).map(([key]) => key);
+  const others = able.length - large.length;
+  if (large.length === 0)
+    return `A task needs ${wanted}, and none of ${others} ${what} is that large.`;
+  const idle = `drained, cooling off or away (${whyIdle(state, large)})`;
+  return others === 0
+    ? `A task needs ${wanted}, and none of ${large.length} ${what} gets work: they are ${idle}.`
+    : `A task needs ${wanted}, and none of ${others} ${what} is that large; ${large.length} are ${idle}.`;
+}
+
+/** Different reasons that are listed. */
+const REASONS_LISTED = 3;
+
+/** Why nodes get no work, in the words of whoever takes it from them. */
+function whyIdle({ drained, cooling, nodes }: State, keys: readonly NodeKey[]): string {
+  const reasons = new Set(
+    keys.map((key) => drained.get(key) ?? cooling.get(key)?.reason ?? nodes.get(key)!.away ?? ''),
+  );
+  const listed = Array.from(reasons, (reason) => reason || 'drained').slice(0, REASONS_LISTED);
+  return `${listed.join('; ')}${reasons.size > listed.length ? '; …' : ''}`;
 }
 
 function shareMessage({ shares, total }: State, record: JobRecord): string {

@@ -2,12 +2,12 @@ import type { NodeKey } from './change.ts';
 import { hasRoomFor } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
 import { nextNear, nextOf } from './lane.ts';
-import type { Lane, Near } from './lane.ts';
+import type { Lane, Near, Need } from './lane.ts';
 import { NO_PATIENCE, patienceOf } from './locality.ts';
 import type { Patience, Places } from './locality.ts';
 import type { Locality, Millis } from './model.ts';
 import { brokenLimit } from './shares.ts';
-import { consumerOf, isUsable } from './state.ts';
+import { canRunImage, consumerOf, isUsable } from './state.ts';
 import type { JobRecord, NodeRecord, State, TaskRecord } from './state.ts';
 
 /** Which task of a job goes to which of the free nodes. */
@@ -54,7 +54,7 @@ export interface Found {
 export const mayRun = (
   state: State,
   record: JobRecord,
-  { resources }: Pick<Lane, 'resources'>,
+  { resources }: Pick<Need, 'resources'>,
 ): boolean => !brokenLimit(state.shares, consumerOf(record), resources, state.total);
 
 export function viewOf(round: Round, { record, views }: Candidate, lane: Lane): LaneView {
@@ -80,7 +80,7 @@ const NOWHERE: ReadonlySet<NodeKey> = new Set();
 export function avoidedNodes(
   state: State,
   { trouble }: JobRecord,
-  wanting: Pick<Lane, 'resources'>,
+  need: Need,
   now: Millis,
 ): ReadonlySet<NodeKey> {
   if (trouble.size === 0) return NOWHERE;
@@ -92,19 +92,13 @@ export function avoidedNodes(
     const wait = Math.min(coolOff * 2 ** (times - 1), maxCoolOff);
     if (times > 0 && now < known.at + 1000 * wait) avoided.add(node);
   }
-  return avoided.size > 0 && hasOtherThan(state, wanting, avoided) ? avoided : NOWHERE;
+  return avoided.size > 0 && hasOtherThan(state, need, avoided) ? avoided : NOWHERE;
 }
 
-const hasOtherThan = (
-  state: State,
-  wanting: Pick<Lane, 'resources'>,
-  avoided: ReadonlySet<NodeKey>,
-): boolean =>
+const hasOtherThan = (state: State, need: Need, avoided: ReadonlySet<NodeKey>): boolean =>
   state.nodes
     .entries()
-    .some(
-      ([key, node]) => !avoided.has(key) && isUsable(state, key) && isLargeEnough(node, wanting),
-    );
+    .some(([key, node]) => !avoided.has(key) && isUsable(state, key) && suits(node, need));
 
 /** The next task of a job and a node for it. */
 export function find(round: Round, candidate: Candidate): Found | undefined {
@@ -166,7 +160,7 @@ function notePasses(round: Round, view: LaneView, lane: Lane): void {
 }
 
 const fits = ({ avoided }: LaneView, lane: Lane, node: FreeNode): boolean =>
-  hasRoomFor(lane.resources, node, lane) && !avoided.has(node.key);
+  hasRoomFor(lane, node) && !avoided.has(node.key);
 
 /** Of the tasks that failed before, so many are tried to be placed. */
 const AGAIN_TRIED = 32;
@@ -176,15 +170,11 @@ function findAgain({ state, nodes }: Round, view: LaneView, lane: Lane): Found |
   if (view.hasTriedAgain || lane.again.length === 0) return undefined;
   for (const task of lane.again.slice(0, AGAIN_TRIED)) {
     const avoid = view.avoided.union(new Set(task.avoid));
-    const free = nodes.filter(
-      (each) => hasRoomFor(lane.resources, each, lane) && !avoid.has(each.key),
-    );
+    const free = nodes.filter((each) => hasRoomFor(lane, each) && !avoid.has(each.key));
     const node =
       free.find(({ record }) => task.task.location?.nodes?.includes(record.node)) ??
       free[0] ??
-      (hasOtherThan(state, lane, avoid)
-        ? undefined
-        : nodes.find((each) => hasRoomFor(lane.resources, each, lane)));
+      (hasOtherThan(state, lane, avoid) ? undefined : nodes.find((each) => hasRoomFor(lane, each)));
     if (node) return { lane, task, node, locality: 'any' };
   }
   view.hasTriedAgain = true;
@@ -251,11 +241,10 @@ function findAny(
   return undefined;
 }
 
-export const isLargeEnough = (
-  { total }: NodeRecord,
-  { resources }: Pick<Lane, 'resources'>,
-): boolean =>
-  total !== undefined &&
-  total.cpus >= resources.cpus &&
-  total.memoryMb >= resources.memoryMb &&
-  (total.gpus ?? 0) >= (resources.gpus ?? 0);
+/** Whether tasks can run on a node at all, when nothing else does. */
+export const suits = (node: NodeRecord, { resources, image }: Need): boolean =>
+  node.total !== undefined &&
+  node.total.cpus >= resources.cpus &&
+  node.total.memoryMb >= resources.memoryMb &&
+  (node.total.gpus ?? 0) >= (resources.gpus ?? 0) &&
+  canRunImage(node, image);

@@ -1,8 +1,8 @@
 import type { Effect, NodeKey, Plan } from './change.ts';
 import { attemptId } from './ids.ts';
-import type { Lane } from './lane.ts';
+import type { Lane, Need } from './lane.ts';
 import type { Attempt, Resources } from './model.ts';
-import { isUsable } from './state.ts';
+import { canRunImage, isUsable } from './state.ts';
 import type { JobRecord, NodeRecord, State, TaskRecord } from './state.ts';
 
 /** A node with something free, as it is while tasks are given to it. */
@@ -40,12 +40,13 @@ export const hasGpus = ({ record: { total }, gpus }: FreeNode): boolean =>
 
 export const hasRoom = ({ cpus, memoryMb }: FreeNode): boolean => cpus > 0 && memoryMb > 0;
 
-/** Whether so much fits, of what is not kept for others. @param lane that asks; none where nothing is kept for it */
-export const hasRoomFor = (resources: Resources, node: FreeNode, lane?: Lane): boolean =>
-  node.cpus >= resources.cpus &&
-  node.memoryMb >= resources.memoryMb &&
-  node.gpus >= (resources.gpus ?? 0) &&
-  (node.reservedFor === undefined || node.reservedFor === lane);
+/** Whether a task that needs so much can be launched there now: on what is not kept for others. */
+export const hasRoomFor = (need: Need, node: FreeNode): boolean =>
+  node.cpus >= need.resources.cpus &&
+  node.memoryMb >= need.resources.memoryMb &&
+  node.gpus >= (need.resources.gpus ?? 0) &&
+  (node.reservedFor === undefined || node.reservedFor === need) &&
+  canRunImage(node.record, need.image);
 
 /** Books the next attempt of a task on a node. */
 export function launchOn(

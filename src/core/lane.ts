@@ -5,14 +5,20 @@ import type { TaskRecord } from './state.ts';
 /** A level of nearness at which ready tasks can be asked for; at `any` every task is one. */
 export type Near = 'node' | 'rack' | 'pool';
 
+/** What tasks need of a node. */
+export interface Need {
+  readonly resources: Resources;
+  /** Container image in which they run; only some nodes can do that. */
+  readonly image: string | undefined;
+}
+
 /**
  * Ready tasks of one job that need the same: of one step, with the same resources. Indexed by where their inputs lie, so
  * that a node finds its own without looking at the others. A task that was taken stays in the indexes until it comes
  * up there.
  */
-export interface Lane {
+export interface Lane extends Need {
   readonly step: Step;
-  readonly resources: Resources;
   readonly line: Fifo<TaskRecord>;
   readonly near: Readonly<Record<Near, Map<string, Fifo<TaskRecord>>>>;
   /** Tasks that failed somewhere and should not go there again. */
@@ -27,9 +33,10 @@ export interface Lane {
   waitingSince: Millis;
 }
 
-export const createLane = (step: Step, resources: Resources, at: Millis): Lane => ({
+export const createLane = (step: Step, { resources, image }: Need, at: Millis): Lane => ({
   step,
   resources,
+  image,
   line: new Fifo(),
   near: { node: new Map(), rack: new Map(), pool: new Map() },
   again: [],

@@ -7,12 +7,15 @@ import type { JobRecord, State } from './state.ts';
 /** Which nodes that may get work are near to each other. */
 export interface Places {
   readonly nodes: ReadonlySet<NodeId>;
+  /** Those of them that can run container images. */
+  readonly withImages: ReadonlySet<NodeId>;
   readonly rack: ReadonlyMap<string, readonly NodeId[]>;
   readonly pool: ReadonlyMap<string, readonly NodeId[]>;
 }
 
 export function placesOf(state: State): Places {
   const nodes = new Set<NodeId>();
+  const withImages = new Set<NodeId>();
   const rack = new Map<string, NodeId[]>();
   const pool = new Map<string, NodeId[]>();
   const add = (map: Map<string, NodeId[]>, name: string | undefined, node: NodeId): void => {
@@ -24,10 +27,11 @@ export function placesOf(state: State): Places {
   for (const [key, record] of state.nodes) {
     if (!isUsable(state, key)) continue;
     nodes.add(record.node);
+    if (record.hasImages) withImages.add(record.node);
     add(rack, record.rack, record.node);
     add(pool, record.pool, record.node);
   }
-  return { nodes, rack, pool };
+  return { nodes, withImages, rack, pool };
 }
 
 /** Milliseconds of waiting after which a level will no longer be insisted on; each includes the one before. */
@@ -41,8 +45,8 @@ export const NO_PATIENCE: Patience = { node: 0, rack: 0, pool: 0 };
 
 /**
  * How long a lane waits for nodes near its data (delay scheduling: Zaharia et al. 2010, EuroSys, section 3). Not at all
- * for nodes that are not there, and shorter where attempts are short: then waiting costs more than reading from afar.
- * So does a GPU that stands idle: a lane that wants some waits for nothing.
+ * for nodes that are not there or cannot run its image, and shorter where attempts are short: then waiting costs more
+ * than reading from afar. So does a GPU that stands idle: a lane that wants some waits for nothing.
  */
 export function patienceOf(
   { nodeWait, rackWait, poolWait, patience }: LocalityPolicy,
@@ -56,7 +60,11 @@ export function patienceOf(
   const wait = (seconds: number, isOfUse: boolean): number =>
     isOfUse ? Math.ceil(Math.min(1000 * seconds, most)) : 0;
   const hasNode = lane.near.node.keys().some((name) => places.nodes.has(name));
-  const node = wait(nodeWait, hasNode);
+  const isAble =
+    lane.image === undefined
+      ? hasNode
+      : lane.near.node.keys().some((name) => places.withImages.has(name));
+  const node = wait(nodeWait, isAble);
   const rack = node + wait(rackWait, places.rack.size > 0 && (hasNode || lane.near.rack.size > 0));
   const pool = rack + wait(poolWait, places.pool.size > 0 && (hasNode || lane.near.pool.size > 0));
   return { node, rack, pool };

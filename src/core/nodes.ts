@@ -58,6 +58,7 @@ function nodeUp(state: State, event: Extract<NodeEvent, { type: 'nodeUp' }>): Pl
     ...(rack !== undefined && { rack }),
     ...(pool !== undefined && { pool }),
     ...(event.away !== undefined && { away: event.away }),
+    ...(event.hasImages && { hasImages: event.hasImages }),
     offers: state.nodes.get(key)?.offers ?? [],
   };
   return { changes: [change], effects: nodeNews(state.nodes.get(key), key, event.away) };

@@ -16,9 +16,16 @@ const resources = fc.record({
 });
 
 const situation = fc.record({
-  jobs: fc.array(fc.record({ needs: resources, tasks: fc.integer({ min: 0, max: 6 }) }), {
-    maxLength: 4,
-  }),
+  jobs: fc.array(
+    fc.record({
+      needs: resources,
+      tasks: fc.integer({ min: 0, max: 6 }),
+      image: fc.constantFrom(undefined, undefined, 'registry.example/snap:9'),
+    }),
+    { maxLength: 4 },
+  ),
+  /** Which of the nodes can run container images. */
+  hasImages: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
   offers: fc.array(fc.record({ node: fc.integer({ min: 0, max: 3 }), resources }), {
     maxLength: 8,
   }),
@@ -26,12 +33,14 @@ const situation = fc.record({
 
 function build({
   jobs,
+  hasImages,
   offers,
 }: typeof situation extends fc.Arbitrary<infer S> ? S : never): State {
   const state = createState();
-  jobs.forEach(({ needs, tasks }, index) => {
+  jobs.forEach(({ needs, tasks, image }, index) => {
     const job = aJob({
       id: `job-${index}`,
+      processor: { ...aJob().processor, ...(image !== undefined && { image }) },
       workflow: { ...L2, process: stepPlan({ resources: needs }) },
     });
     addTasks(state, job, tasks);
@@ -40,7 +49,8 @@ function build({
     const key = `node-${node}`;
     const known = state.nodes.get(`e/${key}`)?.offers ?? [];
     const offer = { id: `offer-${index}`, engine: 'e', node: key, resources: offered };
-    apply(state, [{ type: 'setNode', engine: 'e', node: key, offers: [...known, offer] }]);
+    const able = hasImages[node]! ? { hasImages: true as const } : {};
+    apply(state, [{ type: 'setNode', engine: 'e', node: key, ...able, offers: [...known, offer] }]);
   });
   return state;
 }
@@ -60,15 +70,20 @@ function addTasks(state: State, job: Job, count: number): void {
 
 /** What is left of each node's offers, counted here and not by the code under test. */
 function leftOver(nodes: State['nodes'], launched: readonly Launch[]) {
-  const left = new Map<string, Required<Resources>>();
-  for (const { node, offers } of nodes.values()) {
+  const left = new Map<string, Required<Resources> & { readonly hasImages: boolean }>();
+  for (const { node, offers, hasImages = false } of nodes.values()) {
     const used = launched
       .filter((launch) => launch.node === node)
       .flatMap(({ attempts }) => attempts);
     const total = (key: keyof Resources) =>
       offers.map((offer) => offer.resources[key] ?? 0).reduce((a, b) => a + b, 0) -
       used.map((attempt) => attempt.resources[key] ?? 0).reduce((a, b) => a + b, 0);
-    left.set(node, { cpus: total('cpus'), memoryMb: total('memoryMb'), gpus: total('gpus') });
+    left.set(node, {
+      cpus: total('cpus'),
+      memoryMb: total('memoryMb'),
+      gpus: total('gpus'),
+      hasImages,
+    });
   }
   return left;
 }
@@ -103,14 +118,36 @@ describe('place', () => {
           .filter(({ node }) => hasGpus(node))
           .flatMap(({ attempts }) => attempts.filter((attempt) => attempt.resources.gpus === 0));
         if (left.length > 0) among += guests.length;
-        for (const { resources: needs } of guests) {
+        for (const { resources: needs, job } of guests) {
+          const { image } = job.processor;
           expect(
-            left.some(([, { cpus, memoryMb }]) => cpus >= needs.cpus && memoryMb >= needs.memoryMb),
+            left.some(
+              ([, { cpus, memoryMb, hasImages }]) =>
+                cpus >= needs.cpus &&
+                memoryMb >= needs.memoryMb &&
+                (hasImages || image === undefined),
+            ),
           ).toBe(false);
         }
       }),
     );
     expect(among).toBeGreaterThan(10);
+  });
+
+  test('gives a task in a container image a node that can run it', () => {
+    let count = 0;
+    fc.assert(
+      fc.property(situation, (generated) => {
+        const state = build(generated);
+        const offered = new Map(state.nodes);
+        for (const { node, attempts } of launches(placeAll(state).effects)) {
+          const inImages = attempts.filter(({ job }) => job.processor.image !== undefined);
+          count += inImages.length;
+          if (inImages.length > 0) expect(offered.get(`e/${node}`)!.hasImages).toBe(true);
+        }
+      }),
+    );
+    expect(count).toBeGreaterThan(10);
   });
 
   test('leaves nothing waiting that would fit', () => {
@@ -121,7 +158,7 @@ describe('place', () => {
         const offered = new Map(state.nodes);
         const launched = launches(placeAll(state).effects);
         const left = [...leftOver(offered, launched).values()];
-        generated.jobs.forEach(({ needs, tasks }, index) => {
+        generated.jobs.forEach(({ needs, tasks, image }, index) => {
           const placed = launched
             .flatMap(({ attempts }) => attempts)
             .filter(({ job }) => job.id === `job-${index}`).length;
@@ -130,8 +167,11 @@ describe('place', () => {
           waited += 1;
           expect(
             left.some(
-              ({ cpus, memoryMb, gpus }) =>
-                cpus >= needs.cpus && memoryMb >= needs.memoryMb && gpus >= needs.gpus,
+              ({ cpus, memoryMb, gpus, hasImages }) =>
+                cpus >= needs.cpus &&
+                memoryMb >= needs.memoryMb &&
+                gpus >= needs.gpus &&
+                (hasImages || image === undefined),
             ),
           ).toBe(false);
         });

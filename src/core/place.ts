@@ -1,6 +1,6 @@
 import type { Change, Effect, NodeKey, Plan } from './change.ts';
 import { Heap } from './heap.ts';
-import { find, findIn, isLargeEnough, mayRun, viewOf } from './find.ts';
+import { find, findIn, suits, mayRun, viewOf } from './find.ts';
 import type { Candidate, Found, Round } from './find.ts';
 import { freeNodes, hasGpus, hasRoom, hasRoomFor, launchOn } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
@@ -96,9 +96,7 @@ function reserve(round: Round, candidate: Candidate, lane: Lane): void {
   const room = (node: FreeNode): number =>
     Math.min(node.cpus / cpus, node.memoryMb / memoryMb, gpus > 0 ? node.gpus / gpus : Infinity);
   const [best] = round.nodes
-    .filter(
-      (node) => !node.reservedFor && !avoided.has(node.key) && isLargeEnough(node.record, lane),
-    )
+    .filter((node) => !node.reservedFor && !avoided.has(node.key) && suits(node.record, lane))
     .toSorted((a, b) => room(b) - room(a));
   if (best) best.reservedFor = lane;
 }
@@ -141,7 +139,7 @@ function reserveFor(round: Round, candidate: Candidate): void {
   const since = at - 1000 * state.policy.reserveAfter;
   for (const lane of record.lanes) {
     if (lane.since > since || lane.size === 0 || !mayRun(state, record, lane)) continue;
-    if (round.nodes.some((node) => hasRoomFor(lane.resources, node, lane))) continue;
+    if (round.nodes.some((node) => hasRoomFor(lane, node))) continue;
     const behind = largestShare(state) - dominantShare(record.use, state.total);
     const tasks = Math.floor(behind / 2 / dominantShare(lane.resources, state.total));
     for (let n = 0; n < Math.min(tasks, lane.size); n += 1) reserve(round, candidate, lane);

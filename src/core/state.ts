@@ -114,6 +114,8 @@ export interface NodeRecord {
   readonly pool?: string;
   /** Why its engine lets nothing start there for now. */
   readonly away?: string;
+  /** Its engine can run container images there. */
+  readonly hasImages?: true;
   readonly offers: readonly Offer[];
 }
 
@@ -240,6 +242,10 @@ export function createJobRecord(job: Job): JobRecord {
 
 /** Whose use of the cluster a job's tasks are. */
 export const consumerOf = ({ job: { user }, control }: JobRecord) => ({ user, control });
+
+/** Whether a node can run tasks in their container image, where they have one. */
+export const canRunImage = ({ hasImages }: NodeRecord, image: string | undefined): boolean =>
+  image === undefined || hasImages === true;
 
 /** What an attempt of a task may use. */
 export function resourcesOf({ job }: JobRecord, { task, memoryMb }: TaskRecord): Resources {

@@ -54,13 +54,14 @@ function beside(
   if (!task || task.isDoubled) return undefined;
   const resources = resourcesOf(record, task);
   if (!mayRun(state, record, { resources })) return undefined;
-  const avoided = avoidedNodes(state, record, { resources }, at);
+  const need = { resources, image: record.job.processor.image };
+  const avoided = avoidedNodes(state, record, need, at);
   const elsewhere = nodes.find(
     (node) =>
       node.key !== nodeKey(late.engine, late.node) &&
       !task.avoid?.includes(node.key) &&
       !avoided.has(node.key) &&
-      hasRoomFor(resources, node),
+      hasRoomFor(need, node),
   );
   return (
     elsewhere &&

@@ -123,7 +123,7 @@ function laneOf(record: JobRecord, step: Step, resources: Resources, at: Millis)
       lane.resources.gpus === resources.gpus,
   );
   if (known) return known;
-  const lane = createLane(step, resources, at);
+  const lane = createLane(step, { resources, image: record.job.processor.image }, at);
   const index = lanes.findIndex((other) => isBefore(lane, other));
   lanes.splice(index < 0 ? lanes.length : index, 0, lane);
   return lane;

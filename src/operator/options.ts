@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Policy } from '../core/policy.ts';
+import type { Engine } from '../engines/engine.ts';
 import type { Jobs, Operations } from '../jobs/jobs.ts';
 import type { Registry } from '../processes/registry.ts';
 import type { Dataset } from '../products/dataset.ts';
@@ -11,7 +12,8 @@ export interface OperatorOptions {
   readonly registry: Pick<Registry, 'bundles' | 'deploy'>;
   readonly datasets: readonly Dataset[];
   readonly operations: Operations;
-  readonly scheduler: Pick<Scheduler, 'nodes' | 'groups' | 'policy' | 'drain'>;
+  readonly scheduler: Pick<Scheduler, 'nodes' | 'engineUse' | 'groups' | 'policy' | 'drain'>;
+  readonly engines: readonly Pick<Engine, 'id' | 'status' | 'teardown'>[];
   /**
    * Reads the configuration anew and applies its section on scheduling. Tells which other keys have changed, for which
    * it would have to be started again. Rejects with INVALID_PARAMETER: then all stays as it is.

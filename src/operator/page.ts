@@ -27,7 +27,8 @@ ${row(['Bundles', options.registry.bundles().length])}
 ${row(['Datasets', options.datasets.length])}
 </table>
 <p>
-<a href="/api/jobs">Jobs</a> · <a href="/api/nodes">Nodes</a> · <a href="/api/groups">Groups</a> · <a href="/api/processors">Processors</a> ·
+<a href="/api/jobs">Jobs</a> · <a href="/api/nodes">Nodes</a> · <a href="/api/engines">Engines</a> ·
+<a href="/api/groups">Groups</a> · <a href="/api/processors">Processors</a> ·
 <a href="/api/datasets">Datasets</a> · <a href="/api/openapi.json">OpenAPI</a> · <a href="/health">Health</a>
 </p>
 <h2>Newest jobs</h2>

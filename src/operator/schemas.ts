@@ -170,11 +170,33 @@ export const Node = Type.Object({
   free: Resources,
   attempts: Type.Integer({ minimum: 0, description: 'How many run there' }),
   drained: Type.Optional(Type.String({ description: 'Why an operator has taken it out of work' })),
+  away: Type.Optional(Type.String({ description: 'Why its engine lets nothing start there now' })),
   coolingOff: Type.Optional(
     Type.Object({ until: Time, reason: Type.String() }, { description: 'It gets no work until' }),
   ),
 });
 export type Node = Static<typeof Node>;
+
+export const Engine = Type.Object({
+  id: Type.String(),
+  connected: Type.Boolean({ description: 'Whether it can do its work now' }),
+  detail: Type.String({ description: 'To what it is connected, or why it is not' }),
+  nodes: Type.Integer({ minimum: 0, description: 'How many are up' }),
+  attempts: Type.Integer({ minimum: 0, description: 'How many run there' }),
+});
+export type Engine = Static<typeof Engine>;
+
+export const Teardown = Type.Object(
+  {
+    confirm: Type.Optional(
+      Type.String({
+        maxLength: 200,
+        description: "The engine's id once more; nothing goes without",
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
 
 const Limits = Type.Object({
   runningTasks: Type.Optional(Count),
@@ -384,6 +406,7 @@ export const NodePath = Type.Object({
   node: Type.String({ maxLength: 500 }),
 });
 export type NodePath = Static<typeof NodePath>;
+export const EnginePath = Type.Object({ id: Type.String({ maxLength: 200 }) });
 export const ExplainPath = Type.Object({ id: Type.String({ minLength: 1, maxLength: 300 }) });
 export const AttemptPath = Type.Object({
   id: Type.String({ pattern: String.raw`^[A-Za-z0-9_-]{1,200}\.\d{1,9}\.\d{1,9}$` }),

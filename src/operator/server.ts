@@ -4,6 +4,7 @@ import { PushbroomError } from '../errors.ts';
 import { createHttp } from '../http.ts';
 import { addNodeRoutes, addShareRoutes } from './cluster-routes.ts';
 import { addControlRoutes, addExplainRoutes } from './control-routes.ts';
+import { addEngineRoutes } from './engine-routes.ts';
 import { createEventStream } from './events.ts';
 import { addInventoryRoutes, addProcessorRoutes } from './inventory-routes.ts';
 import { addJobRoutes, addTaskRoutes } from './job-routes.ts';
@@ -31,6 +32,7 @@ export async function createOperatorServer(options: OperatorOptions): Promise<Fa
   addControlRoutes(app, options);
   addExplainRoutes(app, options);
   addNodeRoutes(app, options);
+  addEngineRoutes(app, options);
   addShareRoutes(app, options);
   addInventoryRoutes(app, options);
   await addProcessorRoutes(app, options);

@@ -162,7 +162,7 @@ export const suspectInputView = ({
   lastAt: iso(lastAt),
 });
 
-export function nodeView({ engine, node, rack, pool, ...status }: NodeStatus): Node {
+export function nodeView({ engine, node, rack, pool, away, ...status }: NodeStatus): Node {
   const free = nothing();
   for (const { resources } of status.offers) add(free, resources, 1);
   return {
@@ -174,6 +174,7 @@ export function nodeView({ engine, node, rack, pool, ...status }: NodeStatus): N
     free: asResources(free),
     attempts: status.attempts,
     ...(status.drained !== undefined && { drained: status.drained }),
+    ...(away !== undefined && { away }),
     ...(status.coolingOff && {
       coolingOff: { until: iso(status.coolingOff.until), reason: status.coolingOff.reason },
     }),

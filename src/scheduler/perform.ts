@@ -92,6 +92,7 @@ export function createPerformer(options: PerformerOptions): Performer {
   }
 
   function performOne(effect: Effect): void {
+    if (allStop.signal.aborted) return;
     switch (effect.type) {
       case 'split':
         return once(`split ${effect.job.id}`, (signal) => split(options, effect, signal));
@@ -113,9 +114,7 @@ export function createPerformer(options: PerformerOptions): Performer {
   }
 
   return {
-    perform: (effects) => {
-      if (!allStop.signal.aborted) for (const effect of effects) performOne(effect);
-    },
+    perform: (effects) => effects.forEach(performOne),
     get isBusy() {
       return busy.size + orders.size > 0;
     },

@@ -15,8 +15,8 @@ import type { Inbox, Letter } from './inbox.ts';
 import { createPerformer } from './perform.ts';
 import type { Performer, Surroundings } from './perform.ts';
 import { react } from './react.ts';
-import { groupStatus, nodeStatus } from './status.ts';
-import type { GroupStatus, NodeStatus } from './status.ts';
+import { engineUse, groupStatus, nodeStatus } from './status.ts';
+import type { EngineUse, GroupStatus, NodeStatus } from './status.ts';
 
 export interface SchedulerOptions extends Surroundings {
   readonly store: Store;
@@ -47,6 +47,7 @@ export interface Scheduler {
   setPolicy(policy: Policy): Promise<void>;
   policy(): Policy;
   nodes(): readonly NodeStatus[];
+  engineUse(engine: EngineId): EngineUse;
   groups(): readonly GroupStatus[];
   /** Why a job, task or attempt is as it is; `undefined` for what is over. */
   explain(id: string): Explanation | undefined;
@@ -101,6 +102,7 @@ export async function startScheduler(options: SchedulerOptions): Promise<Schedul
     setPolicy: (wanted) => inbox.ask({ type: 'policySet', policy: wanted }),
     policy: () => loop.state.policy,
     nodes: () => nodeStatus(loop.state),
+    engineUse: (engine) => engineUse(loop.state, engine),
     groups: () => groupStatus(loop.state),
     explain: (id) => explain(loop.state, id, clock.now()),
     onCommit: (listener) => loop.onCommit(listener),

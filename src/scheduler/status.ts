@@ -1,7 +1,7 @@
 import { add, nothing } from '../core/amount.ts';
 import type { Amount } from '../core/amount.ts';
 import type { CoolingOff, NodeKey } from '../core/change.ts';
-import type { Resources } from '../core/model.ts';
+import type { EngineId, Resources } from '../core/model.ts';
 import type { GroupPolicy } from '../core/policy.ts';
 import { dominantShare } from '../core/shares.ts';
 import type { ShareGroup, Use } from '../core/shares.ts';
@@ -17,6 +17,14 @@ export interface NodeStatus extends NodeRecord {
   /** Why it was taken out of work, where it was. */
   readonly drained?: string;
   readonly coolingOff?: CoolingOff;
+}
+
+/** What there is of an engine. */
+export interface EngineUse {
+  /** That are up. */
+  readonly nodes: number;
+  /** That have not ended, as far as is known. */
+  readonly attempts: number;
 }
 
 /** A group of the share tree as an operator sees it. */
@@ -66,6 +74,16 @@ function knownNodes({ nodes, drained }: State): Map<NodeKey, NodeRecord> {
     if (!known.has(key)) known.set(key, { engine, node, offers: [] });
   }
   return known;
+}
+
+/** Attempts are counted also where their nodes are not known yet, as after a start without a cluster. */
+export function engineUse({ nodes, jobs }: State, id: EngineId): EngineUse {
+  const isIts = ({ engine }: { readonly engine: EngineId }): boolean => engine === id;
+  let count = 0;
+  for (const { attempts } of jobs.values()) {
+    for (const { attempt } of attempts.values()) if (isIts(attempt)) count += 1;
+  }
+  return { nodes: Array.from(nodes.values()).filter(isIts).length, attempts: count };
 }
 
 export function groupStatus({ shares, total }: State): GroupStatus[] {

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import type { Job, Resources } from '../../src/core/model.ts';
+import type { Job } from '../../src/core/model.ts';
 import { createGroupPolicy, DEFAULT_POLICY } from '../../src/core/policy.ts';
 import type { Policy } from '../../src/core/policy.ts';
 import { createOperations } from '../../src/jobs/control.ts';
@@ -15,6 +15,7 @@ import { startScheduler } from '../../src/scheduler/scheduler.ts';
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts';
 import { aJob, product } from '../fixtures/jobs.ts';
 import { createManualEngine } from './manual-engine.ts';
+import type { ManualNode } from './manual-engine.ts';
 import { callAsPromised } from './openapi.ts';
 
 export const POLICY: Policy = {
@@ -53,10 +54,10 @@ export type Centre = Awaited<ReturnType<typeof startCentre>>;
 
 /**
  * The real operator server, store, registry and scheduler over an engine whose attempts end when a test says so. The
- * bundle `test` is there in versions 1.0 and 1.1.
+ * bundle `test` is there in versions 1.0 and 1.1. A second engine, `plain`, can do nothing that is optional.
  */
 export async function startCentre(
-  nodes: Readonly<Record<string, Resources>> = { n1: { cpus: 4, memoryMb: 4096 } },
+  nodes: Readonly<Record<string, ManualNode>> = { n1: { cpus: 4, memoryMb: 4096 } },
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'centre-'));
   const logger = pino({ level: 'silent' });
@@ -124,6 +125,7 @@ export async function startCentre(
     jobs,
     operations: createOperations(options),
     scheduler,
+    engines: [engine.port, { id: 'plain' }],
     reloadScheduling: async () => {
       await scheduler.setPolicy({ ...POLICY, agingLimit: 7 });
       return { policy: scheduler.policy(), unapplied: ['jobs.maxAttempts'] };

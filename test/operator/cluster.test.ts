@@ -75,6 +75,21 @@ test('a drained node that has left is still known, and can be given back', async
   expect(await nodes()).toHaveLength(1);
 });
 
+test('a node that its engine lets nothing start on says why', async () => {
+  centre.engine.up('n1', 'maintenance from 2026-02-01T08:00:00.000Z');
+  await centre.submit('one', ['a', 'b', 'c']);
+  const away = 'maintenance from 2026-02-01T08:00:00.000Z';
+  expect(await nodes()).toMatchObject([
+    { node: 'n1', away, attempts: 0 },
+    { node: 'n2', attempts: 2 },
+  ]);
+  centre.engine.up('n1');
+  await centre.settled();
+  const [n1] = await nodes();
+  expect(n1).toMatchObject({ node: 'n1', attempts: 1 });
+  expect(n1).not.toHaveProperty('away');
+});
+
 test('a node that is not there cannot be drained: the answer tells which are', async () => {
   const { status, body } = await centre.call('POST', '/api/nodes/manual/n9/drain', {});
   expect([status, body.code, body.message]).toEqual([

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { L2, stepPlan } from '../fixtures/jobs.ts';
+import { L2, aJob, stepPlan } from '../fixtures/jobs.ts';
 import { startCentre } from './centre.ts';
 import type { Centre } from './centre.ts';
 
@@ -38,6 +38,33 @@ test('a job that needs GPUs, of which no node has any, waits and says so', async
   });
   await centre.submit('two', ['a']);
   expect(centre.engine.running.size).toBe(1);
+});
+
+test('a job whose nodes get no work says why not', async () => {
+  await centre.settled();
+  centre.engine.up('n1', 'Mesos says: draining');
+  await centre.submit('one', ['a']);
+  expect(centre.engine.running.size).toBe(0);
+  const { body } = await explain('one.0');
+  expect(body).toMatchObject({
+    summary:
+      'A task needs 1 cpus and 512 MB, and none of 1 nodes gets work: they are drained, cooling off or away (Mesos says: draining).',
+    reasons: [{ code: 'no-node', tasks: 1 }],
+  });
+});
+
+test('a job that runs in a container image waits for a node that can do that', async () => {
+  const image = 'registry.example/snap:9';
+  const processor = { ...aJob().processor, image };
+  await centre.submit('one', ['a'], { processor });
+  expect(centre.engine.running.size).toBe(0);
+  expect((await explain('one')).body.summary).toBe(
+    `A task wants to run in the container image ${image}, and no node can do that.`,
+  );
+  const size = { cpus: 2, memoryMb: 2048 };
+  await using able = await startCentre({ n1: size, n2: { ...size, hasImages: true } });
+  await able.submit('one', ['a', 'b', 'c'], { processor });
+  expect(Array.from(able.engine.running.values(), ({ node }) => node)).toEqual(['n2', 'n2']);
 });
 
 test('a job that has ended says what failed, by cause, and which job does it again', async () => {

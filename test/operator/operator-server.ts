@@ -72,10 +72,12 @@ export async function createTestServer(change: Partial<OperatorOptions> = {}): P
     operations: NO_OPERATIONS,
     scheduler: {
       nodes: () => [NODE],
+      engineUse: () => ({ nodes: 1, attempts: 1 }),
       groups: () => [],
       policy: () => DEFAULT_POLICY,
       drain: async () => undefined,
     },
+    engines: [],
     reloadScheduling: async () => ({ policy: DEFAULT_POLICY, unapplied: [] }),
     async readLog(attemptId, stream, offset, limit) {
       const part = (logs.get(`${attemptId}.${stream}`) ?? Buffer.alloc(0)).subarray(

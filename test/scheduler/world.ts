@@ -147,6 +147,7 @@ const DEAD: Scheduler = {
   setPolicy: () => Promise.reject(new Died()),
   policy: () => DEFAULT_POLICY,
   nodes: () => [],
+  engineUse: () => ({ nodes: 0, attempts: 0 }),
   groups: () => [],
   explain: () => undefined,
   onCommit: () => () => undefined,

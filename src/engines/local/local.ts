@@ -53,6 +53,7 @@ export function createLocal(options: LocalOptions): Engine {
 
   return {
     id,
+    status: () => ({ isConnected: true, detail: 'runs on this machine' }),
     run: async (emit, signal) => {
       await adopt();
       ledger.open(emit);

@@ -12,6 +12,8 @@ export interface AgentsOptions {
   readonly attributes: { readonly rack: string; readonly pool: string };
   /** Attributes that an agent must have, each with one of these values; others' offers are declined. */
   readonly constraints: Readonly<Record<string, readonly string[]>>;
+  /** Whether agents can run container images. */
+  readonly hasImages?: true;
   /** Agents on this port are called by their host alone, so that products can name them as the places they lie. */
   readonly agentPort: number;
   /** Nothing is started so many milliseconds before a machine is taken away. */
@@ -166,7 +168,7 @@ export class Agents {
   }
 
   #tell(agent: Agent): void {
-    const { engine, attributes, emit } = this.#options;
+    const { engine, attributes, hasImages, emit } = this.#options;
     if (this.#nodes.get(agent.node) !== agent.id) return;
     const rack = agent.attributes.get(attributes.rack);
     const pool = agent.attributes.get(attributes.pool);
@@ -179,6 +181,7 @@ export class Agents {
       ...(rack !== undefined && { rack }),
       ...(pool !== undefined && { pool }),
       ...(away !== undefined && { away }),
+      ...(hasImages && { hasImages }),
     } as const;
     const text = JSON.stringify(event);
     if (this.#told.get(agent.node) === text) return;

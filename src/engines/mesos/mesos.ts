@@ -33,7 +33,7 @@ import { readSandbox, usageOf } from './sandbox.ts';
 export interface MesosOptions
   extends
     Pick<ConnectionOptions, 'masters' | 'credentials' | 'tls' | 'logger'>,
-    Pick<AgentsOptions, 'attributes' | 'constraints' | 'agentPort' | 'maintenanceLead'>,
+    Pick<AgentsOptions, 'attributes' | 'constraints' | 'agentPort' | 'maintenanceLead' | 'hasImages'>,
     Pick<OffersOptions, 'hold' | 'refuse'> {
   readonly id?: string;
   readonly framework: Omit<SubscribeOptions, 'frameworkId' | 'suppressedRoles'>;
