@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { history } from './history.ts';
 import { local } from './local.ts';
 import { locality } from './locality.ts';
+import { mesos } from './mesos.ts';
 import { million } from './million.ts';
 import { recover } from './recover.ts';
 import { table } from './report.ts';
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   history,
   local,
   locality,
+  mesos,
   million,
   recover,
   schedule,

@@ -126,6 +126,8 @@ async function start(
 }
 
 const DAY = 86_400_000;
+/** Adds so much to an attempt's life at most, and only in a large cluster. */
+const GATHER_MS = 5;
 
 /** Now and once a day. */
 function sweepDaily({ sweep }: Cleaner, logger: Logger): () => void {
@@ -194,6 +196,7 @@ async function createScheduler(parts: Parts): Promise<Scheduler> {
     policy: config.scheduling,
     engines,
     clock: systemClock,
+    gather: GATHER_MS,
     logger,
     findProducts: createFinder(config, () => policy()),
     assign: async (job, task, attempt, resources) => {

@@ -16,22 +16,34 @@ export interface Inbox {
   take(limit: number): Letter[];
   putBack(letters: readonly Letter[]): void;
   readonly size: number;
+  /** Whether somebody waits for an answer. */
+  readonly hasRequest: boolean;
 }
 
 /** @param ring called whenever there is something to take */
 export function createInbox(ring: () => void): Inbox {
   let letters: Letter[] = [];
+  let requests = 0;
   const post = (event: Event, isRequest: boolean) =>
     new Promise<void>((resolve, reject) => {
       letters.push({ event, isRequest, settle: (error) => (error ? reject(error) : resolve()) });
+      if (isRequest) requests += 1;
       ring();
     });
   return {
     tell: (event) => post(event, false),
     ask: (event) => post(event, true),
-    take: (limit) => letters.splice(0, limit),
+    take: (limit) => {
+      const taken = letters.splice(0, limit);
+      if (requests > 0) requests -= taken.filter(({ isRequest }) => isRequest).length;
+      return taken;
+    },
     putBack: (again) => {
       letters = [...again, ...letters];
+      requests += again.filter(({ isRequest }) => isRequest).length;
+    },
+    get hasRequest() {
+      return requests > 0;
     },
     get size() {
       return letters.length;

@@ -26,6 +26,8 @@ export interface SchedulerOptions extends Surroundings {
   readonly policy?: Policy;
   /** Tasks of one job that are held in memory. */
   readonly window?: number;
+  /** Milliseconds for which engines' news may wait for more of it, where turns are dear. Not at all by default. */
+  readonly gather?: number;
 }
 
 export interface Scheduler {
@@ -63,6 +65,8 @@ export interface Scheduler {
 const BATCH = 2_000;
 /** Milliseconds after which others have a turn. */
 const TURN_MS = 5;
+/** For as long as so many turns take, news is gathered for the next. */
+const GATHER_TURNS = 4;
 /** Milliseconds until a store that refused is tried again. */
 const STORE_PAUSE = 1_000;
 
@@ -129,6 +133,10 @@ class Loop {
   #cancelWake: (() => void) | undefined;
   #pauseUntil = 0;
   #demand: boolean | undefined;
+  /** How long the last turn took. */
+  #turnMs = 0;
+  /** Ends the gathering. */
+  #hurry: (() => void) | undefined;
 
   constructor(options: SchedulerOptions, state: State) {
     this.#options = options;
@@ -155,6 +163,7 @@ class Loop {
 
   async stop(): Promise<void> {
     this.#isStopping = true;
+    this.#hurry?.();
     this.#cancelWake?.();
     this.#performer.stop();
     await this.#turn;
@@ -186,13 +195,30 @@ class Loop {
 
   /** Takes a turn soon; what arrives until then is in the same batch. */
   #ring(): void {
+    if (this.inbox.hasRequest) this.#hurry?.();
     if (this.#turn || this.#isStopping) return;
-    this.#turn = new Promise<void>((resolve) => setImmediate(resolve))
+    this.#turn = this.#gather()
       .then(() => this.#takeTurns())
       .finally(() => {
         this.#turn = undefined;
         this.#scheduleWake();
       });
+  }
+
+  /**
+   * A turn costs nearly the same with one letter as with a hundred. News that trickles in is gathered for some turns'
+   * time, so that turns take a part of the time only; nobody who asks has to wait for that.
+   */
+  #gather(): Promise<void> {
+    const ms = Math.min(GATHER_TURNS * this.#turnMs, this.#options.gather ?? 0);
+    return new Promise<void>((resolve) => {
+      if (ms < 1 || this.inbox.hasRequest) return void setImmediate(resolve);
+      const timer = setTimeout(resolve, ms);
+      this.#hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    }).finally(() => (this.#hurry = undefined));
   }
 
   async #takeTurns(): Promise<void> {
@@ -203,7 +229,9 @@ class Loop {
         await new Promise<void>((resolve) => setImmediate(resolve));
         begun = performance.now();
       }
+      const turn = performance.now();
       await this.#takeTurn(this.inbox.take(BATCH));
+      this.#turnMs = performance.now() - turn;
     } while (this.inbox.size > 0 && this.#mayGoOn());
   }
 

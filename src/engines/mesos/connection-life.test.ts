@@ -220,7 +220,7 @@ describe('an abort', () => {
     connect(one.url);
     await untilSubscribed();
     const asked = [
-      connection.call({ type: 'ACCEPT' }),
+      connection.call({ type: 'RECONCILE' }),
       connection.call({ type: 'KILL' }),
       connection.call({ type: 'ACKNOWLEDGE' }),
       connection.operator({ type: 'GET_AGENTS' }),

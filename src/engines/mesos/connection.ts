@@ -59,8 +59,8 @@ export interface Connection {
   run(signal: AbortSignal): Promise<void>;
   readonly isSubscribed: boolean;
   /**
-   * Sends a call on the present subscription. Calls arrive in the order in which they were made, acknowledgements among
-   * others in any.
+   * Sends a call on the present subscription. Calls arrive in the order in which they were made, but ACCEPT, DECLINE and
+   * ACKNOWLEDGE in any.
    *
    * @param call without the framework's id
    * @throws CallError

@@ -207,7 +207,7 @@ describe('calls', () => {
     const { connection, heard } = connect([one]);
     await heard('subscribed');
     const numbers = Array.from({ length: 60 }, (_, n) => n);
-    await Promise.all(numbers.map((n) => connection.call({ type: n % 2 ? 'KILL' : 'ACCEPT', n })));
+    await Promise.all(numbers.map((n) => connection.call({ type: n % 2 ? 'KILL' : 'RECONCILE', n })));
     expect(one.asked.slice(1).map(({ body }) => body['n'])).toEqual(numbers);
   });
 
@@ -264,9 +264,9 @@ describe('calls', () => {
     });
     const { connection, heard } = connect([one], { answerMs: 100 });
     await heard('subscribed');
-    const calls = ['ACCEPT', 'KILL'].map((type) => failureOf(connection.call({ type })));
-    const [accept, kill] = await Promise.all(calls);
-    expect(accept).toMatchObject({ isSent: true, isTimeout: true });
+    const calls = ['RECONCILE', 'KILL'].map((type) => failureOf(connection.call({ type })));
+    const [reconcile, kill] = await Promise.all(calls);
+    expect(reconcile).toMatchObject({ isSent: true, isTimeout: true });
     expect(kill).toMatchObject({ isSent: false, message: 'the subscription is over' });
     await heard('subscribed', 'heartbeat', 'lost: a call was not answered in time', 'subscribed');
   });

@@ -48,8 +48,10 @@ export type Ending =
 export type Complain = (what: string, record: string) => void;
 
 const COMPLAINT_MS = 60_000;
-/** Connections for acknowledgements, which may arrive in any order. */
-const ACKNOWLEDGING = 4;
+/** Calls of which each is about something of its own, so that they may arrive in any order. */
+const INDEPENDENT: ReadonlySet<string> = new Set(['ACCEPT', 'DECLINE', 'ACKNOWLEDGE']);
+/** Connections for these: a busy master takes some time for each, and thousands can be under way. */
+const CONNECTIONS = 64;
 /** Bytes of an answer to a call, which is empty or a line of text. */
 const MAX_ANSWER = 1024 * 1024;
 const MAX_REFUSAL = 16 * 1024;
@@ -83,8 +85,8 @@ export class Subscription {
   readonly #stream: Client;
   /** One connection: Mesos takes them in the order in which they were made, as it does everything that one process says. */
   readonly #orders: Client;
-  /** No acknowledgement depends on another, and there are thousands. */
-  readonly #acknowledgements: Pool;
+  /** Of these there can be thousands. */
+  readonly #independent: Pool;
   readonly #end: (ending: Ending) => void;
   #state: 'asked' | 'open' | 'over' = 'asked';
   #silence: NodeJS.Timeout;
@@ -104,10 +106,10 @@ export class Subscription {
     // Silence is watched over here, by what is understood.
     this.#stream = new Client(url.origin, { ...common, headersTimeout: 0, bodyTimeout: 0 });
     this.#orders = new Client(url.origin, { ...common, maxResponseSize: MAX_ANSWER });
-    this.#acknowledgements = new Pool(url.origin, {
+    this.#independent = new Pool(url.origin, {
       ...common,
       maxResponseSize: MAX_ANSWER,
-      connections: ACKNOWLEDGING,
+      connections: CONNECTIONS,
     });
     const { promise, resolve } = Promise.withResolvers<Ending>();
     this.ended = promise;
@@ -129,7 +131,7 @@ export class Subscription {
    */
   async call(call: Call): Promise<void> {
     if (!this.isOpen) throw new CallError('not subscribed', { isSent: false });
-    const lane = call.type === 'ACKNOWLEDGE' ? this.#acknowledgements : this.#orders;
+    const lane = INDEPENDENT.has(call.type) ? this.#independent : this.#orders;
     try {
       await send(lane, this.#request({ framework_id: { value: this.#frameworkId }, ...call }));
     } catch (error) {
@@ -246,7 +248,7 @@ export class Subscription {
     this.#state = 'over';
     clearTimeout(this.#silence);
     const reason = new Error('the subscription is over');
-    const clients = [this.#stream, this.#orders, this.#acknowledgements];
+    const clients = [this.#stream, this.#orders, this.#independent];
     this.#gone = Promise.all(clients.map((client) => client.destroy(reason)));
     this.#sockets.destroy();
     this.#end(ending);

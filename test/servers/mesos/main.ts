@@ -18,6 +18,8 @@ const { values } = parseArgs({
     'pretend-ms': { type: 'string' },
     'allocation-ms': { type: 'string', default: '20' },
     'heartbeat-seconds': { type: 'string', default: '15' },
+    /** Mesos's own. */
+    'ack-retry-ms': { type: 'string', default: '10000' },
     standby: { type: 'boolean', default: false },
   },
 });
@@ -39,6 +41,7 @@ await using cluster = await startMesos({
   ...(pretendMs !== undefined && { pretendMs: Number(pretendMs) }),
   allocationIntervalMs: Number(values['allocation-ms']),
   heartbeatSeconds: Number(values['heartbeat-seconds']),
+  ackRetryMs: Number(values['ack-retry-ms']),
   standby: values.standby,
   record: false,
 });
