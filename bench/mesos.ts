@@ -118,15 +118,18 @@ const createEngine = (url: string, directory: string) =>
     agentPort: 5051,
     maintenanceLead: 3_600_000,
     logOf: (id) => join(directory, 'logs', String(Number(id.split('.')[1]) % 100), id),
-    taskOf: async (assignment, agentId, resources) =>
-      taskInfo({
-        assignment,
-        agentId,
-        resources,
-        settings: taskSettings,
-        bundleUrl: `${FILES}/bundle.zip`,
-        files: { runner: `${FILES}/runner.cjs`, node: `${FILES}/node` },
-      }),
+    tasks: {
+      describe: async (assignment, agentId, resources) =>
+        taskInfo({
+          assignment,
+          agentId,
+          resources,
+          settings: taskSettings,
+          bundleUrl: `${FILES}/bundle.zip`,
+          files: { runner: `${FILES}/runner.cjs`, node: `${FILES}/node` },
+        }),
+      learn: () => undefined,
+    },
   });
 
 /** The scheduler with its store over a cluster, and one job. */
@@ -201,7 +204,9 @@ async function busy(say: (line: string) => void): Promise<Row> {
     const { user, system } = process.cpuUsage(cpu);
     return (user + system) / 1000 / (performance.now() - begun);
   });
-  say(`${SLOTS} slots on ${AGENTS} agents, tasks of ${BUSY_MS / 1000} s: ${cores.toFixed(2)} cores`);
+  say(
+    `${SLOTS} slots on ${AGENTS} agents, tasks of ${BUSY_MS / 1000} s: ${cores.toFixed(2)} cores`,
+  );
   return { what: `${SLOTS} slots busy`, value: cores, unit: 'cores', target: 1, ok: cores < 1 };
 }
 

@@ -93,7 +93,7 @@ async function createMesos(parts: EngineParts): Promise<Engine> {
     ...(mesos.containerizer !== 'none' && { hasImages: true }),
     maintenanceLead: seconds(mesos.maintenanceLead),
     logOf: (attemptId) => logPrefix(layout, attemptId),
-    taskOf: createTasks({ files, runner: runner.path, settings }),
+    tasks: createTasks({ files, runner: runner.path, settings }),
   });
 }
 

@@ -109,6 +109,7 @@ test('an attempt that finishes leaves its outputs, its logs and its end, and an 
   expect(await endOf(assignment)).toEqual({
     attemptId: assignment.attemptId,
     to: 'finished',
+    isKept: true,
     result: {
       startedAt: expect.any(Number),
       exitCode: 0,

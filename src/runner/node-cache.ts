@@ -33,6 +33,10 @@ export function claimCache(directory: string): string | undefined {
   }
 }
 
+/** Where a Node of this one's version is kept. */
+export const keptNode = (cache: string): string =>
+  join(cache, `node-${process.version}-${process.arch}`, 'node');
+
 /**
  * Takes the Node that was fetched into a sandbox for this runner away from there: a sandbox stays for long, and this
  * is by far the largest file in it. Processors still find it, in the node's cache.
@@ -42,7 +46,7 @@ export function claimCache(directory: string): string | undefined {
 export function keepNode(sandbox: string, cache: string): void {
   const fetched = process.execPath;
   if (dirname(fetched) !== sandbox) return;
-  const kept = join(cache, `node-${process.version}-${process.arch}`, 'node');
+  const kept = keptNode(cache);
   if (existsSync(kept)) unlinkSync(fetched);
   else move(fetched, kept);
   process.execPath = kept;

@@ -28,6 +28,13 @@ export interface SandboxOptions {
   say(line: string): void;
 }
 
+/** What is left for the engine. */
+export interface RunnerEnd extends AttemptEnd {
+  readonly attemptId: string;
+  /** Whether the bundle and Node stay in the node's cache. */
+  readonly isKept: boolean;
+}
+
 /** What an attempt says while it runs, as `attempt.out` and `attempt.err` in its sandbox. */
 const LOG = 'attempt';
 
@@ -58,12 +65,15 @@ export async function attemptInSandbox(options: SandboxOptions): Promise<Attempt
     say(`Node cannot be kept in ${cache}: ${messageOf(error)}`);
   }
   if (existsSync(join(cache, hash)) && isInside(sandbox, archive)) rmSync(archive, { force: true });
+  const isHere = (path: string) => isInside(sandbox, path);
   let trouble: unknown;
   const onEnd = (end: AttemptEnd): void => {
     try {
       mkdirSync(dirname(log), { recursive: true });
       copyLogs(local.directories.log, log, say);
-      writeEnd(`${log}.end.json`, { attemptId: assignment.attemptId, ...end });
+      // What this one had to fetch, another finds where it is kept.
+      const isKept = existsSync(join(cache, hash)) && ![cache, process.execPath].some(isHere);
+      writeEnd(`${log}.end.json`, { attemptId: assignment.attemptId, ...end, isKept });
     } catch (error) {
       trouble = error;
     }
@@ -117,7 +127,7 @@ function copyLogs(from: string, to: string, say: (line: string) => void): void {
   }
 }
 
-function writeEnd(path: string, end: AttemptEnd & { readonly attemptId: string }): void {
+function writeEnd(path: string, end: RunnerEnd): void {
   const part = `${path}.part`;
   const file = openSync(part, 'w', 0o640);
   try {

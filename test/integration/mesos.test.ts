@@ -124,11 +124,12 @@ describe(`jobs on ${realMaster === undefined ? 'the replayed' : 'a real'} Mesos 
     );
     expect(new Set(nodes.items.map(({ engine }) => engine))).toEqual(new Set(['mesos']));
     if (realMaster === undefined) {
-      expect(nodes.items.map(({ rack }) => rack).toSorted()).toEqual(['r1', 'r2']);
+      expect(new Set(nodes.items.map(({ rack }) => rack))).toEqual(new Set(['r1', 'r2']));
     }
     const id = await api.submit('timescan~1.0~Indices', INPUTS);
     const job = await api.ended(id);
-    expect(job, job.message).toMatchObject({
+    expect(job).toMatchObject({
+      message: expect.stringContaining('successfully'),
       state: 'successful',
       steps: { process: { failed: 0 } },
     });
@@ -153,7 +154,8 @@ describe(`jobs on ${realMaster === undefined ? 'the replayed' : 'a real'} Mesos 
     }
     const api = operator(service.internalUrl);
     const job = await api.ended(id);
-    expect(job, job.message).toMatchObject({
+    expect(job).toMatchObject({
+      message: expect.stringContaining('successfully'),
       state: 'successful',
       steps: { process: { failed: 0 } },
     });

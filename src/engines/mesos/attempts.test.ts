@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import { ATTEMPT_MOVES, canMove, isAttemptEnded } from '../../core/lifecycle.ts';
 import type { AttemptState } from '../../core/model.ts';
-import type { AttemptEnd } from '../../runner/attempt.ts';
+import type { RunnerEnd } from '../../runner/sandbox.ts';
 import type { EngineEvent } from '../engine.ts';
 import { Attempts } from './attempts.ts';
 import type { Call, TaskStatus } from './protocol.ts';
@@ -23,7 +23,7 @@ type Moved = Extract<EngineEvent, { type: 'attemptMoved' }>;
 function world() {
   const told: Moved[] = [];
   const sent: Call[] = [];
-  const ends = new Map<string, AttemptEnd>();
+  const ends = new Map<string, RunnerEnd>();
   const stores: PromiseWithResolvers<void>[] = [];
   let at = 0;
   let holdsBack = false;
@@ -71,7 +71,12 @@ const status = (state: string, more: Partial<TaskStatus> = {}): TaskStatus => ({
 
 const RECONCILED = { source: 'SOURCE_MASTER', reason: 'REASON_RECONCILIATION' } as const;
 
-const FINISHED: AttemptEnd = { to: 'finished', result: { exitCode: 0, outputs: [] } };
+const FINISHED: RunnerEnd = {
+  attemptId: 'j.0.1',
+  to: 'finished',
+  result: { exitCode: 0, outputs: [] },
+  isKept: true,
+};
 
 test('an update is acknowledged once, and only when what it means is stored', async () => {
   const { attempts, launch, holdBack, stores, calls, moves, ends, rest } = world();

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { AttemptId, EngineId, Failure, Millis, Usage } from '../../core/model.ts';
 import { Recent } from '../../core/recent.ts';
 import { messageOf } from '../../errors.ts';
-import type { AttemptEnd } from '../../runner/attempt.ts';
+import type { RunnerEnd } from '../../runner/sandbox.ts';
 import type { AttemptNews, Emit } from '../engine.ts';
 import { acknowledge, kill, reconcile } from './commands.ts';
 import type { Call, TaskStatus } from './protocol.ts';
@@ -34,7 +34,9 @@ export interface AttemptsOptions {
   /** Rejects while there is no subscription. */
   send(call: Call): Promise<void>;
   /** What the runner has left to say; waits a little for it where it is due. */
-  readEnd(attemptId: AttemptId, isDue: boolean): Promise<AttemptEnd | undefined>;
+  readEnd(attemptId: AttemptId, isDue: boolean): Promise<RunnerEnd | undefined>;
+  /** Whether the next on an agent will find what an attempt had to fetch; told of each that ends. */
+  onEnd?(attemptId: AttemptId, agentId: string, isKept: boolean): void;
 }
 
 /** An attempt that the cluster has, or may have. */
@@ -301,7 +303,10 @@ export class Attempts {
     return this.#store(status, async () => {
       const isDue = status.source === 'SOURCE_EXECUTOR';
       const end = await this.#options.readEnd(status.taskId, isDue);
-      const news = end ? wins(end, said) : said;
+      if (isDue && out.agentId !== undefined) {
+        this.#options.onEnd?.(status.taskId, out.agentId, end?.isKept ?? false);
+      }
+      const news = end ? wins({ to: end.to, result: end.result }, said) : said;
       const isTold = end !== undefined && news.state !== 'killed';
       await this.#end(status.taskId, isTold ? news : withReason(news, out));
     });

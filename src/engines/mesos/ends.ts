@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import type { AttemptId } from '../../core/model.ts';
 import type { AttemptEnd } from '../../runner/attempt.ts';
+import type { RunnerEnd } from '../../runner/sandbox.ts';
 
 /** Milliseconds between looks at a file that should be there: a network file system can be late. */
 const PAUSES = [50, 100, 200, 400, 800, 1500];
@@ -18,7 +19,7 @@ export async function readEnd(
   file: string,
   attemptId: AttemptId,
   isDue: boolean,
-): Promise<AttemptEnd | undefined> {
+): Promise<RunnerEnd | undefined> {
   for (const ms of isDue ? [...PAUSES, 0] : [0]) {
     const text = await readFile(file, 'utf8').catch(() => undefined);
     if (text !== undefined) return parseEnd(text, attemptId);
@@ -27,12 +28,12 @@ export async function readEnd(
   return undefined;
 }
 
-function parseEnd(text: string, attemptId: AttemptId): AttemptEnd | undefined {
+function parseEnd(text: string, attemptId: AttemptId): RunnerEnd | undefined {
   try {
-    const said = JSON.parse(text) as Partial<AttemptEnd> & { attemptId?: unknown };
+    const said = JSON.parse(text) as Partial<RunnerEnd>;
     if (said.attemptId !== attemptId || !ENDS.includes(said.to!)) return undefined;
     if (typeof said.result !== 'object' || said.result === null) return undefined;
-    return { to: said.to!, result: said.result };
+    return { attemptId, to: said.to!, result: said.result, isKept: said.isKept === true };
   } catch {
     return undefined;
   }

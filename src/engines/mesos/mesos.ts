@@ -2,7 +2,6 @@ import type { Logger } from 'pino';
 
 import type { Attempt, AttemptId, Millis, NodeId, OfferId } from '../../core/model.ts';
 import { messageOf } from '../../errors.ts';
-import type { Assignment } from '../../runner/assignment.ts';
 import type {
   AttemptNews,
   Emit,
@@ -29,11 +28,15 @@ import { parseAgents } from './parse.ts';
 import type { BadOffer, Call, MasterEvent, MesosResource } from './protocol.ts';
 import { take } from './resources.ts';
 import { readSandbox, usageOf } from './sandbox.ts';
+import type { Tasks } from './tasks.ts';
 
 export interface MesosOptions
   extends
     Pick<ConnectionOptions, 'masters' | 'credentials' | 'tls' | 'logger'>,
-    Pick<AgentsOptions, 'attributes' | 'constraints' | 'agentPort' | 'maintenanceLead' | 'hasImages'>,
+    Pick<
+      AgentsOptions,
+      'attributes' | 'constraints' | 'agentPort' | 'maintenanceLead' | 'hasImages'
+    >,
     Pick<OffersOptions, 'hold' | 'refuse'> {
   readonly id?: string;
   readonly framework: Omit<SubscribeOptions, 'frameworkId' | 'suppressedRoles'>;
@@ -44,12 +47,7 @@ export interface MesosOptions
   readonly now: () => Millis;
   /** Prefix of what an attempt leaves beside its logs, on the shared file system. */
   logOf(attemptId: AttemptId): string;
-  /** Mesos's description of an attempt as a task (TaskInfo). */
-  taskOf(
-    assignment: Assignment,
-    agentId: string,
-    resources: readonly MesosResource[],
-  ): Promise<object>;
+  readonly tasks: Tasks;
 }
 
 const TICK_MS = 1_000;
@@ -112,6 +110,7 @@ export class Mesos implements Engine {
       send: (call) => this.#call(call),
       readEnd: (attemptId, isDue) =>
         readEnd(`${options.logOf(attemptId)}.end.json`, attemptId, isDue),
+      onEnd: options.tasks.learn,
     });
     this.#maintenance = new Maintenance({
       agents: this.#agents,
@@ -172,7 +171,7 @@ export class Mesos implements Engine {
       );
       const tasks = await Promise.all(
         fresh.map(({ assignment }, index) =>
-          this.#options.taskOf(assignment, agentId, shares[index]!),
+          this.#options.tasks.describe(assignment, agentId, shares[index]!),
         ),
       );
       const accepted = this.#accept(accept(ids, tasks, 0));

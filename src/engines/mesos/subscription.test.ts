@@ -207,7 +207,9 @@ describe('calls', () => {
     const { connection, heard } = connect([one]);
     await heard('subscribed');
     const numbers = Array.from({ length: 60 }, (_, n) => n);
-    await Promise.all(numbers.map((n) => connection.call({ type: n % 2 ? 'KILL' : 'RECONCILE', n })));
+    await Promise.all(
+      numbers.map((n) => connection.call({ type: n % 2 ? 'KILL' : 'RECONCILE', n })),
+    );
     expect(one.asked.slice(1).map(({ body }) => body['n'])).toEqual(numbers);
   });
 

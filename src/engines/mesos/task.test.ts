@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createTestNode } from '../../../test/fixtures/bundles.ts';
 import type { TestNode } from '../../../test/fixtures/bundles.ts';
 import type { Assignment } from '../../runner/assignment.ts';
-import type { AttemptEnd } from '../../runner/attempt.ts';
+import type { RunnerEnd } from '../../runner/sandbox.ts';
 import { runnerProgram } from '../../runner/program-file.ts';
 import { serveNodeFiles } from '../node-files.ts';
 import type { NodeFiles } from '../node-files.ts';
@@ -325,6 +325,7 @@ describe('on an agent', () => {
 
   async function perform({ command }: Task) {
     const sandbox = join(agent, 'sandbox');
+    await rm(sandbox, { recursive: true, force: true });
     await mkdir(sandbox);
     for (const { value, output_file: name, executable } of command.uris) {
       const target = join(sandbox, name);
@@ -354,18 +355,39 @@ describe('on an agent', () => {
     const assignment = await shared.assign(script, over);
     const settings = { ...SETTINGS, cacheDirectory: join(agent, 'cache'), ...some };
     const tasks = createTasks({ files, runner, settings });
-    const task = (await tasks(assignment, 'agent-S0', RESOURCES)) as Task;
+    const task = (await tasks.describe(assignment, 'agent-S0', RESOURCES)) as Task;
     const { code, left } = await perform(task);
     const end = JSON.parse(
       await readFile(`${assignment.directories.log}.end.json`, 'utf8'),
-    ) as AttemptEnd;
-    return { code, left, end };
+    ) as RunnerEnd;
+    /** Another attempt with what the service has learnt from this one. */
+    const again = async () => {
+      tasks.learn(assignment.attemptId, 'agent-S0', end.isKept);
+      const next = await shared.assign(script, over);
+      const described = (await tasks.describe(next, 'agent-S0', RESOURCES)) as Task;
+      const names = described.command.uris.map(({ output_file: name }) => name);
+      return { ...(await perform(described)), names };
+    };
+    return { code, left, end, again };
   }
 
   const JAVASCRIPT = `#!/usr/bin/env node
     const fs = require('fs');
     fs.copyFileSync(process.argv[2], 'out');
     console.log('OUTPUT_PRODUCT out');`;
+
+  test('what an attempt has kept on its agent is not fetched again', async () => {
+    const { end, again } = await attempt(JAVASCRIPT);
+    expect(end.isKept).toBe(true);
+    expect(await again()).toMatchObject({ code: 0, names: ['runner.cjs'] });
+  });
+
+  test('what could not be kept is fetched again', async () => {
+    await mkdir(join(agent, 'cache'), { recursive: true, mode: 0o755 });
+    const { end, again } = await attempt(JAVASCRIPT);
+    expect(end.isKept).toBe(false);
+    expect((await again()).names).toEqual(['node', 'runner.cjs', 'bundle.zip']);
+  });
 
   test('an attempt is made with nothing but what was fetched', async () => {
     const { code, left, end } = await attempt(JAVASCRIPT);

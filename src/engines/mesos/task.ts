@@ -5,6 +5,7 @@
 import { parseAttemptId } from '../../core/ids.ts';
 import type { Assignment } from '../../runner/assignment.ts';
 import { ASSIGNMENT_FILE_VARIABLE, ASSIGNMENT_VARIABLE } from '../../runner/hand-over.ts';
+import { keptNode } from '../../runner/node-cache.ts';
 import type { MesosResource } from './protocol.ts';
 
 export interface TaskSettings {
@@ -34,6 +35,8 @@ export interface TaskOptions {
   readonly files: { readonly runner: string; readonly node?: string };
   readonly bundleUrl: string;
   readonly settings: TaskSettings;
+  /** Whether the agent has Node and the bundle in its cache. */
+  readonly isKept?: boolean;
   /** Where the assignment lies on the shared file system, because the environment has no room for it. */
   readonly assignmentFile?: string;
 }
@@ -110,8 +113,8 @@ const duration = (seconds: number) => ({
 });
 
 function commandOf(options: TaskOptions): object {
-  const { assignment, settings, assignmentFile } = options;
-  const node = settings.nodePath ?? `./${NODE}`;
+  const { assignment, settings, isKept, assignmentFile } = options;
+  const node = settings.nodePath ?? (isKept ? keptNode(settings.cacheDirectory) : `./${NODE}`);
   const text = JSON.stringify(agentAssignment(assignment, settings));
   if (assignmentFile === undefined && !fitsEnvironment(text)) {
     throw new Error(
@@ -140,7 +143,7 @@ function commandOf(options: TaskOptions): object {
 const quote = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
 /** Everything of ours has a name that changes with its content, because a cached URI is never fetched again. */
-function urisOf({ assignment, files, bundleUrl, settings }: TaskOptions): Uri[] {
+function urisOf({ assignment, files, bundleUrl, settings, isKept }: TaskOptions): Uri[] {
   const uri = (value: string, name: string, cache = true): Uri => ({
     value,
     cache,
@@ -148,12 +151,13 @@ function urisOf({ assignment, files, bundleUrl, settings }: TaskOptions): Uri[] 
     output_file: name,
   });
   const uris: Uri[] = [];
-  if (settings.nodePath === undefined) {
+  if (settings.nodePath === undefined && !isKept) {
     if (files.node === undefined) throw new Error('agents need Node, by its URL or by its path');
     uris.push({ ...uri(files.node, NODE), executable: true });
   }
   // Mesos could extract the bundle too, but each time, without looking at its hash, its size or where its paths lead.
-  uris.push(uri(files.runner, RUNNER), uri(bundleUrl, BUNDLE));
+  uris.push(uri(files.runner, RUNNER));
+  if (!isKept) uris.push(uri(bundleUrl, BUNDLE));
   const name = fetchedName(assignment);
   if (name !== undefined) {
     uris.push(uri(escaped(assignment.input), `${INPUT}/${name}`, settings.cacheInputs));
