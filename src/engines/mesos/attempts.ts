@@ -301,7 +301,7 @@ export class Attempts {
     if (out.isEnding) return undefined;
     out.isEnding = true;
     return this.#store(status, async () => {
-      const isDue = status.source === 'SOURCE_EXECUTOR';
+      const isDue = hasRunnerEnded(status);
       const end = await this.#options.readEnd(status.taskId, isDue);
       if (isDue && out.agentId !== undefined) {
         this.#options.onEnd?.(status.taskId, out.agentId, end?.isKept ?? false);
@@ -376,6 +376,10 @@ export class Attempts {
 }
 
 const UNHEARD = { isRunning: false, isEnding: false, tries: 0 } as const;
+
+/** Whether the runner has ended by itself, so that its word has to be there: one that is killed leaves none. */
+const hasRunnerEnded = ({ source, message = '' }: TaskStatus): boolean =>
+  source === 'SOURCE_EXECUTOR' && !message.includes('terminated with signal');
 
 /** Who has ended an attempt, and what it used as far as anybody saw, where its runner did not live to say so. */
 function withReason({ state, result }: AttemptNews, { killed, usage }: Out): AttemptNews {
