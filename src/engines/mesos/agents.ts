@@ -127,12 +127,12 @@ export class Agents {
   /** Why nothing may start on an agent now. */
   away({ why, lostAt, unavailability }: Agent): string | undefined {
     const { now, maintenanceLead } = this.#options;
-    if (lostAt !== undefined) return `out of reach since ${new Date(lostAt).toISOString()}`;
+    if (lostAt !== undefined) return `out of reach since ${timeText(lostAt)}`;
     if (why !== undefined) return `Mesos says: ${why}`;
     if (!unavailability || unavailability.start - now() > maintenanceLead) return undefined;
     const { start, durationMs = Infinity } = unavailability;
     if (start + durationMs < now()) return undefined;
-    return `maintenance from ${new Date(start).toISOString()}`;
+    return `maintenance from ${timeText(start)}`;
   }
 
   /** Everything is told anew to the next who listens. */
@@ -197,6 +197,12 @@ export class Agents {
     void this.#options.emit({ type: 'nodeDown', engine: this.#options.engine, node });
   }
 }
+
+/** What JavaScript has for a time: a master can say any. */
+const LATEST = 8.64e15;
+
+export const timeText = (at: Millis): string =>
+  new Date(Math.min(Math.max(at, -LATEST), LATEST)).toISOString();
 
 const isSame = (a: Unavailability | undefined, b: Unavailability | undefined): boolean =>
   a?.start === b?.start && a?.durationMs === b?.durationMs;

@@ -150,7 +150,7 @@ export class Attempts {
       case 'none':
         if (news.unknown !== undefined) {
           this.#options.logger.warn({ task: status.taskId }, `unknown state ${news.unknown}`);
-        }
+        } else delete out?.unreachableSince;
         this.#heard(out);
         if (out) this.#answer(status.taskId, { state: 'launched' });
         return this.#acknowledge(status);

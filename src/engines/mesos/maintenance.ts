@@ -1,4 +1,5 @@
 import type { AttemptId, Failure, Millis } from '../../core/model.ts';
+import { timeText } from './agents.ts';
 import type { Agents } from './agents.ts';
 import { acceptInverse } from './commands.ts';
 import type { Call, InverseOffer } from './protocol.ts';
@@ -16,7 +17,7 @@ export interface MaintenanceOptions {
 /** Leaves machines in time that an operator of the cluster wants to take away (inverse offers). */
 export class Maintenance {
   readonly #options: MaintenanceOptions;
-  /** What the master has asked for, by agent, until it takes it back. */
+  /** The inverse offer that came last, by agent: agreed to, the same comes again and again. */
   readonly #asked = new Map<string, string>();
   /** Agents that have been left, and the time for which. */
   readonly #left = new Map<string, Millis>();
@@ -29,7 +30,7 @@ export class Maintenance {
     const { agents, send } = this.#options;
     for (const { id, agentId, unavailability } of offers) {
       if (agentId === undefined) continue;
-      this.#asked.set(id, agentId);
+      this.#asked.set(agentId, id);
       agents.plan(agentId, unavailability);
     }
     // Agreed to always: whatever still runs then will have been moved.
@@ -38,9 +39,10 @@ export class Maintenance {
   }
 
   rescind(offerId: string): void {
-    const agentId = this.#asked.get(offerId);
-    this.#asked.delete(offerId);
-    if (agentId !== undefined) this.#options.agents.plan(agentId, undefined);
+    const [agentId] = this.#asked.entries().find(([, id]) => id === offerId) ?? [];
+    if (agentId === undefined) return;
+    this.#asked.delete(agentId);
+    this.#options.agents.plan(agentId, undefined);
   }
 
   /** The last moment is used: what ends before it need not be done again. */
@@ -51,7 +53,7 @@ export class Maintenance {
       const { start, durationMs = Infinity } = unavailability;
       if (now() < start - notice || now() > start + durationMs) continue;
       this.#left.set(id, start);
-      const message = `node ${node} goes into maintenance at ${new Date(start).toISOString()}`;
+      const message = `node ${node} goes into maintenance at ${timeText(start)}`;
       for (const attemptId of attemptsOn(id)) kill(attemptId, { kind: 'operator', message });
     }
   }

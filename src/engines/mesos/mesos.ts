@@ -32,7 +32,10 @@ import type { Tasks } from './tasks.ts';
 
 export interface MesosOptions
   extends
-    Pick<ConnectionOptions, 'masters' | 'credentials' | 'tls' | 'logger'>,
+    Pick<
+      ConnectionOptions,
+      'masters' | 'credentials' | 'tls' | 'logger' | 'backoff' | 'connectMs' | 'answerMs'
+    >,
     Pick<
       AgentsOptions,
       'attributes' | 'constraints' | 'agentPort' | 'maintenanceLead' | 'hasImages'
@@ -45,15 +48,23 @@ export interface MesosOptions
   /** What TERM gives a task until KILL, in seconds. */
   readonly killGrace: number;
   readonly now: () => Millis;
+  readonly rhythm?: Partial<Rhythm>;
   /** Prefix of what an attempt leaves beside its logs, on the shared file system. */
   logOf(attemptId: AttemptId): string;
   readonly tasks: Tasks;
 }
 
-const TICK_MS = 1_000;
-/** The cluster's agents are asked for this often, and what runs there how much it uses. */
-const SURVEY_MS = 30_000;
-const MEASURE_MS = 60_000;
+/** Milliseconds between looks at … */
+export interface Rhythm {
+  /** … what is due, */
+  readonly tick: number;
+  /** … the cluster's agents, */
+  readonly survey: number;
+  /** … how much what runs there uses. */
+  readonly measure: number;
+}
+
+const RHYTHM: Rhythm = { tick: 1_000, survey: 30_000, measure: 60_000 };
 /** A question before the first answer of the scheduler's loop waits no longer. */
 const ANSWER_MS = 5_000;
 /** Attempts end so much before a machine goes, beyond what a kill may take. */
@@ -80,13 +91,20 @@ export class Mesos implements Engine {
   readonly #offers: Offers;
   readonly #attempts: Attempts;
   readonly #maintenance: Maintenance;
+  /** Attempts whose launch is being made ready. */
+  readonly #preparing = new Set<AttemptId>();
   #connection: Connection | undefined;
   #emit = unheard;
   #frameworkId: string | undefined;
   #isSuppressed = false;
+  /** What the master was told of it; it may not have heard it. */
+  #saidSuppressed: boolean | undefined;
+  /** Calls that nobody took, and that nothing else makes again. */
+  #unsaid: Call[] = [];
   #suppression: NodeJS.Timeout | undefined;
   #survey: Promise<void> | undefined;
   #state = 'not started';
+  #downSince: string | undefined;
 
   constructor(options: MesosOptions) {
     const { id = 'mesos', framework, patience, killGrace, logger, now } = options;
@@ -126,20 +144,19 @@ export class Mesos implements Engine {
     this.#frameworkId = this.#options.memory.read();
     this.#emit = emit;
     this.#agents.forget();
-    const { masters, credentials, tls } = this.#options;
+    this.#down('no master has taken it yet; where that lasts, the log says why');
     this.#connection = createConnection({
-      masters,
-      ...(credentials && { credentials }),
-      ...(tls && { tls }),
+      ...this.#options,
       logger: this.#logger,
       subscribe: () => this.#subscription(),
       hear: (event) => this.#hear(event),
       lost: (reason) => this.#lost(reason),
     });
+    const { tick, survey, measure } = { ...RHYTHM, ...this.#options.rhythm };
     const timers = [
-      setInterval(() => this.#tick(), TICK_MS),
-      setInterval(() => void this.#lookAround(), SURVEY_MS),
-      setInterval(() => void this.#measure(), MEASURE_MS),
+      setInterval(() => this.#tick(), tick),
+      setInterval(() => void this.#lookAround(), survey),
+      setInterval(() => void this.#measure(), measure),
     ];
     try {
       await this.#connection.run(signal);
@@ -154,14 +171,15 @@ export class Mesos implements Engine {
   }
 
   async launch({ node, offerIds, attempts }: Launch): Promise<void> {
-    const isKnown = ({ assignment }: Launch['attempts'][number]) =>
-      this.#attempts.find(assignment.attemptId) !== undefined;
+    const isKnown = ({ assignment: { attemptId } }: Launch['attempts'][number]) =>
+      this.#preparing.has(attemptId) || this.#attempts.find(attemptId) !== undefined;
     for (const { assignment } of attempts.filter(isKnown))
       this.#attempts.tellOf(assignment.attemptId);
     const fresh = attempts.filter((attempt) => !isKnown(attempt));
-    const offers = this.#offers.take(offerIds);
+    const offers = this.#offers.takeTogether(offerIds, this.#agents.ofNode(node)?.id);
     const ids = offers.map(({ id }) => id);
     if (fresh.length === 0) return this.#giveBack(ids);
+    for (const { assignment } of fresh) this.#preparing.add(assignment.attemptId);
     try {
       const agentId = offers[0]?.agentId ?? '';
       const shares = divide(
@@ -174,7 +192,7 @@ export class Mesos implements Engine {
           this.#options.tasks.describe(assignment, agentId, shares[index]!),
         ),
       );
-      const accepted = this.#accept(accept(ids, tasks, 0));
+      const accepted = this.#accept(ids, tasks);
       this.#attempts.begin(
         fresh.map(({ assignment }) => assignment.attemptId),
         agentId,
@@ -183,6 +201,8 @@ export class Mesos implements Engine {
     } catch (error) {
       this.#giveBack(ids);
       throw error;
+    } finally {
+      for (const { assignment } of fresh) this.#preparing.delete(assignment.attemptId);
     }
   }
 
@@ -242,6 +262,7 @@ export class Mesos implements Engine {
 
   #subscription(): Call {
     const { framework } = this.#options;
+    this.#saidSuppressed = this.#isSuppressed;
     return subscribe({
       ...framework,
       suppressedRoles: this.#isSuppressed ? framework.roles : [],
@@ -289,6 +310,7 @@ export class Mesos implements Engine {
   #subscribed(frameworkId: string, version = 'unknown'): void {
     if (this.#frameworkId !== frameworkId) this.#options.memory.write(frameworkId);
     this.#frameworkId = frameworkId;
+    this.#downSince = undefined;
     this.#state = `framework ${frameworkId}, Mesos ${version}, subscribed since ${this.#clock()}`;
     this.#logger.info({ frameworkId, version }, 'subscribed');
     this.#offers.forget();
@@ -296,15 +318,22 @@ export class Mesos implements Engine {
     setImmediate(() => {
       if (!this.#connection?.isSubscribed) return;
       this.#attempts.subscribed();
+      this.#sayDemand();
       void this.#lookAround();
     });
   }
 
   #lost(reason: string): void {
-    this.#state = `not subscribed since ${this.#clock()}: ${reason}`;
+    this.#down(reason);
     this.#logger.warn(`not subscribed: ${reason}`);
     this.#attempts.unsubscribed();
     this.#offers.forget();
+    this.#unsaid = [];
+  }
+
+  #down(reason: string): void {
+    this.#downSince ??= this.#clock();
+    this.#state = `not subscribed since ${this.#downSince}: ${reason}`;
   }
 
   #refused(message: string): void {
@@ -336,13 +365,25 @@ export class Mesos implements Engine {
   }
 
   #suppress(isSuppressed: boolean): void {
-    if (this.#isSuppressed === isSuppressed) return;
     this.#isSuppressed = isSuppressed;
+    this.#sayDemand();
+  }
+
+  /** Until it is heard: who is suppressed by mistake is never offered anything again. */
+  #sayDemand(): void {
+    const isSuppressed = this.#isSuppressed;
+    if (!this.#connection?.isSubscribed || this.#saidSuppressed === isSuppressed) return;
+    this.#saidSuppressed = isSuppressed;
     const { roles } = this.#options.framework;
-    if (this.#connection?.isSubscribed) this.#send(isSuppressed ? suppress(roles) : revive(roles));
+    this.#call(isSuppressed ? suppress(roles) : revive(roles)).catch((error: unknown) => {
+      this.#saidSuppressed = undefined;
+      this.#logger.debug({ err: error }, 'the master does not take what is wanted of it');
+    });
   }
 
   #tick(): void {
+    this.#sayDemand();
+    for (const call of this.#unsaid.splice(0)) this.#send(call);
     this.#agents.tick();
     this.#maintenance.tick();
     this.#attempts.tick();
@@ -382,10 +423,12 @@ export class Mesos implements Engine {
   }
 
   /** Resolves where the master may have taken it: it will be asked. */
-  async #accept(call: Call): Promise<void> {
+  async #accept(offerIds: readonly string[], tasks: readonly object[]): Promise<void> {
     try {
-      await this.#call(call);
+      await this.#call(accept(offerIds, tasks, 0));
     } catch (error) {
+      // Means nothing where it was taken all the same; otherwise nobody could use them any more.
+      this.#giveBack(offerIds);
       // Without an answer, or with that of a proxy, it may be there.
       if (error instanceof CallError && error.isSent && (error.status ?? 502) > 500) return;
       throw error;
@@ -398,9 +441,11 @@ export class Mesos implements Engine {
   }
 
   #send(call: Call): void {
-    this.#call(call).catch((error: unknown) =>
-      this.#logger.debug({ err: error, call: call.type }, 'a call failed'),
-    );
+    this.#call(call).catch((error: unknown) => {
+      this.#logger.debug({ err: error, call: call.type }, 'a call failed');
+      const isRefused = error instanceof CallError && (error.status ?? 500) < 500;
+      if (!isRefused && this.#connection?.isSubscribed) this.#unsaid.push(call);
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-import type { EngineId, Millis, OfferId } from '../../core/model.ts';
+import type { EngineId, Millis, Offer, OfferId } from '../../core/model.ts';
 import type { Emit } from '../engine.ts';
 import type { Agents } from './agents.ts';
 import { decline } from './commands.ts';
@@ -16,7 +16,7 @@ export interface OffersOptions {
   readonly now: () => Millis;
   readonly emit: Emit;
   send(call: Call): void;
-  /** An agent that is not known offers something. */
+  /** Something is offered of an agent that is not known, or not to take tasks. */
   onUnknown(): void;
 }
 
@@ -28,51 +28,59 @@ const REFUSE_AWAY = 30;
 export class Offers {
   readonly #options: OffersOptions;
   readonly #held = new Map<OfferId, MesosOffer>();
-  /** Of agents that are not known yet. */
-  #early: MesosOffer[] = [];
+  /** Of agents of which the master has to be asked first. */
+  readonly #early = new Map<OfferId, MesosOffer>();
 
   constructor(options: OffersOptions) {
     this.#options = options;
   }
 
   hear(offers: readonly MesosOffer[]): void {
+    // Only agents that take tasks are offered: where we know otherwise, that is old.
+    const isOld = ({ agentId }: MesosOffer) =>
+      this.#options.agents.find(agentId)?.why !== undefined;
+    for (const offer of offers.filter(isOld)) this.#early.set(offer.id, offer);
+    this.#sort(offers.filter((offer) => !isOld(offer)));
+  }
+
+  #sort(offers: readonly MesosOffer[]): void {
     const { agents, engine, hold, now, emit, refuse } = this.#options;
     const useless = new Map<number, string[]>();
-    const good: MesosOffer[] = [];
+    const good: Offer[] = [];
+    const until = now() + hold;
     for (const offer of offers) {
+      const { id, agentId, resources } = offer;
       const refusal = this.#refusalOf(offer);
       if (refusal !== undefined) {
         const ids = useless.get(refusal);
-        if (ids) ids.push(offer.id);
-        else useless.set(refusal, [offer.id]);
-      } else if (agents.find(offer.agentId)) {
-        agents.back(offer.agentId);
-        this.#held.set(offer.id, offer);
-        good.push(offer);
-      } else this.#early.push(offer);
+        if (ids) ids.push(id);
+        else useless.set(refusal, [id]);
+        continue;
+      }
+      agents.back(agentId);
+      const agent = agents.find(agentId);
+      if (!agent) {
+        this.#early.set(id, offer);
+        continue;
+      }
+      this.#held.set(id, offer);
+      good.push({ id, engine, node: agent.node, resources: capacityOf(resources), until });
     }
     for (const [seconds, ids] of useless) this.#decline(ids, seconds || refuse);
-    if (this.#early.length > 0) this.#options.onUnknown();
-    if (good.length === 0) return;
-    const until = now() + hold;
-    void emit({
-      type: 'offered',
-      offers: good.map(({ id, agentId, resources }) => {
-        const { node } = agents.find(agentId)!;
-        return { id, engine, node, resources: capacityOf(resources), until };
-      }),
-    });
+    if (this.#early.size > 0) this.#options.onUnknown();
+    if (good.length > 0) void emit({ type: 'offered', offers: good });
   }
 
   /** Agents are known by now, as far as anybody knows them. */
   retry(): void {
-    const early = this.#early.splice(0);
+    const early = [...this.#early.values()];
+    this.#early.clear();
     for (const offer of early) this.#options.agents.meet(offer);
-    this.hear(early);
+    this.#sort(early);
   }
 
   rescind(id: OfferId): void {
-    this.#early = this.#early.filter((offer) => offer.id !== id);
+    this.#early.delete(id);
     if (!this.#held.delete(id)) return;
     void this.#options.emit({ type: 'rescinded', engine: this.#options.engine, offerIds: [id] });
   }
@@ -81,7 +89,7 @@ export class Offers {
   forget(): void {
     const offerIds = [...this.#held.keys()];
     this.#held.clear();
-    this.#early = [];
+    this.#early.clear();
     if (offerIds.length === 0) return;
     void this.#options.emit({ type: 'rescinded', engine: this.#options.engine, offerIds });
   }
@@ -91,6 +99,24 @@ export class Offers {
     const taken = ids.flatMap((id) => this.#held.get(id) ?? []);
     for (const id of ids) this.#held.delete(id);
     return taken;
+  }
+
+  /**
+   * Ends offers, and gives those back that cannot be used with the others: Mesos takes none of several agents or roles.
+   *
+   * @param agentId the one to be used, if some of them are of it
+   * @returns of those that were still valid, the ones of one agent and one role
+   */
+  takeTogether(ids: readonly OfferId[], agentId: string | undefined): MesosOffer[] {
+    const taken = this.take(ids);
+    const first = taken.find((offer) => offer.agentId === agentId) ?? taken[0];
+    const isOther = (offer: MesosOffer) =>
+      offer.agentId !== first?.agentId || offer.role !== first.role;
+    this.#decline(
+      taken.filter(isOther).map(({ id }) => id),
+      this.#options.refuse,
+    );
+    return taken.filter((offer) => !isOther(offer));
   }
 
   /** @param refuse seconds for which the master should offer it to others; what was just not needed comes at once */

@@ -54,3 +54,5 @@ await new Promise<void>((resolve) => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
   process.stdin.once('end', () => resolve()).resume();
 });
+// Open, it would keep the program.
+process.stdin.destroy();
