@@ -41,15 +41,20 @@ interface Task {
 const tasksOf = ({ body }: ReceivedCall): readonly Task[] =>
   body.accept.operations.flatMap((operation: any) => operation.launch.task_infos);
 /** What an attempt was given, e.g. `eo:cpus 1`, with the role that it is reserved for. */
-const given = ({ cluster }: MesosWorld, id: string): string[] =>
-  cluster.calls
+function given({ cluster }: MesosWorld, id: string): string[] {
+  const resources = cluster.calls
     .of('ACCEPT')
     .flatMap(tasksOf)
     .filter(({ task_id: task }) => task.value === id)
-    .flatMap(({ resources }) => resources)
-    .map(({ name, scalar, reservations = [] }) =>
-      [...reservations.map(({ role }) => `${role}:`), `${name} ${scalar.value}`].join(''),
-    );
+    .flatMap((task) => task.resources);
+  // Parts may have come with several offers.
+  const sums = new Map<string, number>();
+  for (const { name, scalar, reservations = [] } of resources) {
+    const key = [...reservations.map(({ role }) => `${role}:`), name].join('');
+    sums.set(key, (sums.get(key) ?? 0) + scalar.value);
+  }
+  return Array.from(sums, ([key, sum]) => `${key} ${sum}`);
+}
 
 /** Announces that agents' machines are taken away in so many milliseconds, or no longer. */
 async function schedule({ cluster }: MesosWorld, agent: ReplayedAgent, inMs?: number) {

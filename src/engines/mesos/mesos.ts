@@ -118,7 +118,6 @@ export class Mesos implements Engine {
     this.#agents = new Agents({ ...common, roles, unreachable: patience.unreachable, isBusy });
     this.#offers = new Offers({
       ...common,
-      roles,
       agents: this.#agents,
       send: (call) => this.#send(call),
       onUnknown: () => void this.#lookAround(),
@@ -141,7 +140,7 @@ export class Mesos implements Engine {
   }
 
   async run(emit: Emit, signal: AbortSignal): Promise<void> {
-    this.#frameworkId = this.#options.memory.read();
+    this.#frameworkId = this.#remembered();
     this.#emit = emit;
     this.#agents.forget();
     this.#down('no master has taken it yet; where that lasts, the log says why');
@@ -167,6 +166,15 @@ export class Mesos implements Engine {
       this.#emit = unheard;
       this.#offers.forget();
       this.#connection = undefined;
+    }
+  }
+
+  #remembered(): string | undefined {
+    try {
+      return this.#options.memory.read();
+    } catch (error) {
+      this.#state = messageOf(error);
+      throw error;
     }
   }
 

@@ -8,7 +8,6 @@ import { capacityOf } from './resources.ts';
 export interface OffersOptions {
   readonly engine: EngineId;
   readonly agents: Agents;
-  readonly roles: readonly string[];
   /** An offer that nothing has used for so many milliseconds goes back. */
   readonly hold: number;
   /** Seconds for which what was given back is not wanted. */
@@ -48,9 +47,11 @@ export class Offers {
     const useless = new Map<number, string[]>();
     const good: Offer[] = [];
     const until = now() + hold;
+    const held = this.#held.values();
+    const roles = new Map(held.map(({ agentId, role }) => [agentId, role]));
     for (const offer of offers) {
-      const { id, agentId, resources } = offer;
-      const refusal = this.#refusalOf(offer);
+      const { id, agentId, resources, role } = offer;
+      const refusal = this.#refusalOf(offer, roles);
       if (refusal !== undefined) {
         const ids = useless.get(refusal);
         if (ids) ids.push(id);
@@ -64,6 +65,7 @@ export class Offers {
         continue;
       }
       this.#held.set(id, offer);
+      roles.set(agentId, role);
       good.push({ id, engine, node: agent.node, resources: capacityOf(resources), until });
     }
     for (const [seconds, ids] of useless) this.#decline(ids, seconds || refuse);
@@ -132,7 +134,8 @@ export class Offers {
   }
 
   /** For how many seconds an offer is not wanted, 0 for the usual time; `undefined` for one that is wanted. */
-  #refusalOf({ agentId, attributes, resources, role, unavailability }: MesosOffer) {
+  #refusalOf(offer: MesosOffer, roles: ReadonlyMap<string, string>): number | undefined {
+    const { agentId, attributes, resources, role, unavailability } = offer;
     const { agents } = this.#options;
     if (!agents.isWanted(attributes)) return REFUSE_UNWANTED;
     agents.plan(agentId, unavailability);
@@ -142,8 +145,6 @@ export class Offers {
     // Ports, say, that were left over.
     if (cpus === 0 && memoryMb === 0) return 0;
     // What was allocated to two roles cannot be used together.
-    if (this.#options.roles.length === 1) return undefined;
-    const isOther = this.#held.values().some((one) => one.agentId === agentId && one.role !== role);
-    return isOther ? 0 : undefined;
+    return (roles.get(agentId) ?? role) === role ? undefined : 0;
   }
 }
