@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 
-import type { Attempt, AttemptId, Millis, NodeId, OfferId } from '../../core/model.ts';
+import type { Attempt, AttemptId, Millis, OfferId } from '../../core/model.ts';
 import { messageOf } from '../../errors.ts';
 import type {
   AttemptNews,
@@ -25,8 +25,8 @@ import type { FrameworkMemory } from './memory.ts';
 import { Offers } from './offers.ts';
 import type { OffersOptions } from './offers.ts';
 import { parseAgents } from './parse.ts';
-import type { BadOffer, Call, MasterEvent, MesosResource } from './protocol.ts';
-import { take } from './resources.ts';
+import type { BadOffer, Call, MasterEvent } from './protocol.ts';
+import { divide } from './resources.ts';
 import { readSandbox, usageOf } from './sandbox.ts';
 import type { Tasks } from './tasks.ts';
 
@@ -190,11 +190,10 @@ export class Mesos implements Engine {
     for (const { assignment } of fresh) this.#preparing.add(assignment.attemptId);
     try {
       const agentId = offers[0]?.agentId ?? '';
-      const shares = divide(
-        node,
-        offers.flatMap(({ resources }) => resources),
-        fresh,
-      );
+      const pool = offers.flatMap(({ resources }) => resources);
+      const wanted = fresh.map(({ resources }) => resources);
+      const shares = divide(pool, wanted);
+      if (!shares) throw new Error(`more was launched on node ${node} than its valid offers hold`);
       const tasks = await Promise.all(
         fresh.map(({ assignment }, index) =>
           this.#options.tasks.describe(assignment, agentId, shares[index]!),
@@ -455,19 +454,4 @@ export class Mesos implements Engine {
       if (!isRefused && this.#connection?.isSubscribed) this.#unsaid.push(call);
     });
   }
-}
-
-/** @throws Error where that much was not offered, or is no longer */
-function divide(
-  node: NodeId,
-  offered: readonly MesosResource[],
-  attempts: Launch['attempts'],
-): readonly (readonly MesosResource[])[] {
-  let pool = offered;
-  return attempts.map(({ resources }) => {
-    const share = take(pool, resources);
-    if (!share) throw new Error(`more was launched on node ${node} than its valid offers hold`);
-    pool = share.rest;
-    return share.taken;
-  });
 }

@@ -105,3 +105,19 @@ const withAmount = (resource: MesosResource, amount: number): MesosResource => (
 
 /** Tenths of a CPU that were added up may be a little more than they are: what is below a millionth is nothing. */
 const roundUp = (amount: number): number => Math.ceil(Math.round(amount * 1e6) / 1000);
+
+/** What each of several attempts takes from the resources of an agent; undefined where they do not hold that much. */
+export function divide(
+  pool: readonly MesosResource[],
+  wanted: readonly Resources[],
+): readonly (readonly MesosResource[])[] | undefined {
+  const shares: (readonly MesosResource[])[] = [];
+  let left = pool;
+  for (const each of wanted) {
+    const share = take(left, each);
+    if (!share) return undefined;
+    left = share.rest;
+    shares.push(share.taken);
+  }
+  return shares;
+}
