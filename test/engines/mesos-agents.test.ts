@@ -41,7 +41,7 @@ const untilNoTasks = ({ cluster }: MesosWorld) =>
   vi.waitFor(() => expect(cluster.tasks()).toEqual([]), WAIT);
 
 test('07a: an agent that was killed and comes back has gone on with its attempts', async () => {
-  await using world = await mesosWorld({ agentPingMs: 50 });
+  await using world = await mesosWorld({ agentPingMs: 50, ackRetryMs: 60_000 });
   const { cluster, news } = world;
   const agent = cluster.agents[0]!;
   const id = await world.launch(waiting(world));
@@ -64,28 +64,34 @@ test('07a: an agent that was killed and comes back has gone on with its attempts
   expect(new Set(cluster.acknowledged.values())).toEqual(new Set([1]));
 });
 
-test('07a: what had not begun when its agent was lost goes on when it is back', async () => {
-  await using world = await mesosWorld(
-    { agentPingMs: 50 },
-    { patience: { unreachable: 300, recheck: 100 } },
-  );
-  const { cluster, news } = world;
-  const agent = cluster.agents[0]!;
-  cluster.holdLaunches(true);
-  const id = await world.launch('exit 0');
-  await vi.waitFor(() => expect(world.task(id)).toBeDefined(), WAIT);
-  await agent.kill();
-  await news.until(() => away(world, agent) !== undefined);
-  await agent.restart();
-  await untilBack(world, agent);
-  // It is asked after for longer than an agent may stay away.
-  const from = cluster.calls.list.length;
-  for (let asked = from; asked < from + 8; asked += 1) {
-    await cluster.calls.until(({ type }) => type === 'RECONCILE', asked);
-  }
-  cluster.holdLaunches(false);
-  expect(await world.endOf(id)).toMatchObject({ to: 'finished' });
-});
+test.each(['begun', 'not begun'])(
+  '07a: what had %s when its agent was lost goes on for however long when it is back',
+  async (when) => {
+    await using world = await mesosWorld(
+      { agentPingMs: 50 },
+      { patience: { unreachable: 400, recheck: 100 } },
+    );
+    const { cluster, news } = world;
+    const agent = cluster.agents[0]!;
+    cluster.holdLaunches(when === 'not begun');
+    const id = await world.launch(waiting(world));
+    await vi.waitFor(() => expect(world.task(id)).toBeDefined(), WAIT);
+    if (when === 'begun') await world.moved(id, 'running');
+    await agent.kill();
+    await news.until(() => away(world, agent) !== undefined);
+    await agent.restart();
+    await untilBack(world, agent);
+    // It is asked after for longer than an agent may stay away.
+    const from = cluster.calls.list.length;
+    for (let asked = from; asked < from + 10; asked += 1) {
+      await cluster.calls.until(({ type }) => type === 'RECONCILE', asked);
+    }
+    expect(world.ends).toEqual([]);
+    cluster.holdLaunches(false);
+    await go(world);
+    expect(await world.endOf(id)).toMatchObject({ to: 'finished' });
+  },
+);
 
 test('07a: an agent that stays away is given up with its attempts, which end when it is back', async () => {
   await using world = await mesosWorld(
@@ -237,7 +243,7 @@ const ofAgent = (type: string, agent: ReplayedAgent) => ({
 });
 
 test('07e: a drained agent loses its attempts by an operator and stays away until it is reactivated', async () => {
-  await using world = await mesosWorld({ agents: TWO }, { rhythm: { tick: 25, survey: 50 } });
+  await using world = await mesosWorld({ agents: TWO }, { rhythm: { tick: 25, survey: 200 } });
   const { cluster, news } = world;
   const agent = cluster.agents[0]!;
   const id = await world.launch(waiting(world), { node: nodeOf(agent) });
@@ -257,6 +263,9 @@ test('07e: a drained agent loses its attempts by an operator and stays away unti
   await call(cluster.url, ofAgent('REACTIVATE_AGENT', agent));
   await untilBack(world, agent);
   await world.endOf(await world.launch('exit 0', { node: nodeOf(agent) }));
+  // What is offered again is not refused because of what was.
+  const refusals = cluster.calls.of('DECLINE').map(({ body }) => body.decline.filters);
+  expect(refusals).not.toContainEqual({ refuse_seconds: 30 });
 });
 
 test('07e: an agent that an operator marks gone is gone with its attempts', async () => {
@@ -333,9 +342,11 @@ test('13: what an attempt says is read from its sandbox while it runs and after 
   await untilRunning(world);
   const read = (stream: 'out' | 'err', offset = 0, limit = 100) =>
     engine.readLog({ id, node: nodeOf(agent) } as never, { stream, offset, limit });
-  expect(await read('out')).toEqual({ text: 'begun\n', next: 6 });
+  await vi.waitFor(async () => {
+    expect(await read('out')).toEqual({ text: 'begun\n', next: 6 });
+    expect(await read('err')).toEqual({ text: 'ä\n', next: 3 });
+  }, WAIT);
   expect(await read('out', 6)).toEqual({ text: '', next: 6 });
-  expect(await read('err')).toEqual({ text: 'ä\n', next: 3 });
   await go(world);
   await world.endOf(id);
   expect(await read('out', 6)).toEqual({ text: 'over\n', next: 11 });

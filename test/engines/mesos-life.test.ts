@@ -8,6 +8,7 @@ import { expect, test, vi } from 'vitest';
 import { follow } from '../../src/engines/contract.ts';
 import { mesosWorld } from '../fixtures/mesos-engine.ts';
 import type { MesosWorld } from '../fixtures/mesos-engine.ts';
+import { send } from '../servers/mesos/client.ts';
 import type { ReceivedCall } from '../servers/mesos/types.ts';
 
 const WAIT = { interval: 10, timeout: 30_000 };
@@ -258,6 +259,63 @@ test('10: an attempt of which a new master never says anything is lost in the en
   await vi.waitFor(() => expect(world.task(id)).toBeUndefined(), WAIT);
   expect(await world.run('exit 0')).toMatchObject({ to: 'finished' });
   expect(world.ends.filter(({ attemptId }) => attemptId === id)).toHaveLength(1);
+});
+
+test('10: an attempt is not lost because no master is there for long', async () => {
+  await using world = await mesosWorld({}, { patience: { silence: 400 } });
+  const { cluster } = world;
+  const agent = cluster.agents[0]!;
+  const id = await world.launch(waiting(world));
+  await world.moved(id, 'running');
+  agent.suspendRegistration(true);
+  const from = cluster.calls.list.length;
+  await cluster.master.restart();
+  // Asked after, without an answer …
+  await cluster.calls.until(({ body }) => body.reconcile?.tasks?.length > 0, from);
+  await cluster.master.kill();
+  // … and then for longer than that may take there is nobody to ask.
+  const tries = () => world.log.filter(({ msg }) => msg.startsWith('cannot subscribe')).length;
+  const before = tries();
+  await vi.waitFor(() => expect(tries()).toBeGreaterThan(before + 10), WAIT);
+  expect(world.ends).toEqual([]);
+  agent.suspendRegistration(false);
+  await cluster.master.restart();
+  await go(world);
+  expect(await world.endOf(id)).toMatchObject({ to: 'finished' });
+});
+
+test("00: torn down by the cluster's operator, the framework begins anew", async () => {
+  await using world = await mesosWorld();
+  const { cluster } = world;
+  const id = await world.launch(waiting(world));
+  await world.moved(id, 'running');
+  const old = await storedId(world);
+  const { status } = await send(cluster.url, {
+    path: '/master/teardown',
+    body: `frameworkId=${String(old)}`,
+  });
+  expect(status).toBe(200);
+  expect(await world.endOf(id)).toMatchObject({
+    to: 'lost',
+    result: { failure: { kind: 'engine' } },
+  });
+  expect(await world.run('exit 0')).toMatchObject({ to: 'finished' });
+  expect(await storedId(world)).not.toBe(old);
+});
+
+test('23: with other settings it is the same framework, as far as Mesos lets it be', async () => {
+  await using world = await mesosWorld();
+  const { cluster } = world;
+  const id = await world.launch(waiting(world));
+  await world.moved(id, 'running');
+  await world.restart([id], { user: 'nobody', roles: ['eo', 'eo-bulk'] });
+  await go(world);
+  expect(await world.endOf(id)).toMatchObject({ to: 'finished' });
+  const settings = { user: 'root', roles: ['eo', 'eo-bulk'] };
+  expect(cluster.frameworks()).toMatchObject([{ isRemoved: false, info: settings }]);
+  await world.restart([], { principal: 'eo-jobs' });
+  await world.logged("the master refuses the framework: Changing framework's principal");
+  expect(world.engine.status().detail).toContain("Changing framework's principal is not allowed");
 });
 
 test('a master that does not lead sends us to the one that does', async () => {

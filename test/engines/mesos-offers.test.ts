@@ -133,6 +133,32 @@ test('15: what runs on a machine that is taken away is ended in time', async () 
   expect(await world.endOf(elsewhere)).toMatchObject({ to: 'finished' });
 });
 
+test('15: only the latest that was said of a machine counts', async () => {
+  await using world = await mesosWorld();
+  const { cluster, news } = world;
+  const agent = cluster.agents[0]!;
+  await news.until(() => news.offers.size > 0);
+  const say = (id: string, inMs: number) => {
+    const unavailability = { start: { nanoseconds: (Date.now() + inMs) * 1e6 } };
+    const offer = { id: { value: id }, agent_id: { value: agent.id }, unavailability };
+    cluster.send({ type: 'INVERSE_OFFERS', inverse_offers: { inverse_offers: [offer] } });
+  };
+  const takeBack = (id: string) =>
+    cluster.send({
+      type: 'RESCIND_INVERSE_OFFER',
+      rescind_inverse_offer: { inverse_offer_id: { value: id } },
+    });
+  say('first', 600_000);
+  await news.until(() => away(world, agent) !== undefined);
+  const first = away(world, agent);
+  say('second', 1_200_000);
+  takeBack('first');
+  await news.until(() => away(world, agent) !== first);
+  expect(away(world, agent)).toMatch(/^maintenance from/);
+  takeBack('second');
+  await news.until(() => away(world, agent) === undefined);
+});
+
 test('17: an offer that is held for too long is taken back', async () => {
   await using world = await mesosWorld({ offerTimeoutMs: 40 });
   const { news, engine } = world;

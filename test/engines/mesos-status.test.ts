@@ -18,10 +18,12 @@ const waiting = ({ directory }: MesosWorld) =>
 const go = ({ directory }: MesosWorld) => writeFile(join(directory, 'go'), '');
 const untilNoTasks = ({ cluster }: MesosWorld) =>
   vi.waitFor(() => expect(cluster.tasks()).toEqual([]), WAIT);
+/** Agents repeat nothing only because this machine is slow. */
+const PATIENT = { ackRetryMs: 60_000 };
 const acknowledgements = ({ cluster }: MesosWorld) => [...cluster.acknowledged.values()];
 
 test('03: exit codes and signals of a processor are told in the words of the runner', async () => {
-  await using world = await mesosWorld();
+  await using world = await mesosWorld(PATIENT);
   expect(await world.run('echo wrong >&2; exit 3')).toMatchObject({
     to: 'failed',
     result: {
@@ -198,6 +200,11 @@ test('04b: a runner that does not react is gone after the grace period, with all
   });
 });
 
+const update = (taskId: string, fields: object) => ({
+  type: 'UPDATE',
+  update: { status: { task_id: { value: taskId }, timestamp: 1, ...fields } },
+});
+
 /** Lets the store write news of that kind only when the returned function is called; counts how often it came. */
 function slowStore(world: MesosWorld, kind: string) {
   const written = Promise.withResolvers<void>();
@@ -213,7 +220,7 @@ function slowStore(world: MesosWorld, kind: string) {
 test.each(['running', 'finished'])(
   '05: that it is %s is acknowledged once, after it is stored, however often it comes',
   async (kind) => {
-    await using world = await mesosWorld({ ackRetryMs: 20 });
+    await using world = await mesosWorld(PATIENT);
     const { cluster } = world;
     const store = slowStore(world, kind);
     const id = await world.launch('exit 0');
@@ -237,7 +244,7 @@ test.each(['running', 'finished'])(
 );
 
 test('05: what a service had not stored when it died is told to the next one', async () => {
-  await using world = await mesosWorld();
+  await using world = await mesosWorld(PATIENT);
   const store = slowStore(world, 'finished');
   const id = await world.launch('touch a; echo OUTPUT_PRODUCT a');
   await vi.waitFor(() => expect(store.told).toHaveLength(1), WAIT);
@@ -301,4 +308,50 @@ test('06: a launch of which nothing is heard is asked after', async () => {
   );
   cluster.holdLaunches(false);
   expect(await world.endOf(id)).toMatchObject({ to: 'finished' });
+});
+
+test('06: what the master says before it has seen a launch is no end', async () => {
+  await using world = await mesosWorld({ agents: [{ cpus: 1 }, { cpus: 1, host: '127.0.0.2' }] });
+  const { cluster, news } = world;
+  await news.until(() => news.offers.size === 2);
+  cluster.answer(({ type }) => (type === 'ACCEPT' ? 'hang' : undefined));
+  const id = await world.launch(waiting(world));
+  await cluster.calls.until(({ type }) => type === 'ACCEPT');
+  const absent = { source: 'SOURCE_MASTER', reason: 'REASON_RECONCILIATION' };
+  cluster.send(update(id, { state: 'TASK_GONE', ...absent }));
+  cluster.rescind();
+  await news.until(() => news.offers.size === 0);
+  expect(world.ends).toEqual([]);
+  cluster.answer(undefined);
+  // Then it is certain.
+  cluster.dropStream();
+  expect(await world.endOf(id)).toMatchObject({ to: 'lost' });
+  expect(await world.run('exit 0')).toMatchObject({ to: 'finished' });
+});
+
+test('06: the word of a runner is waited for where only the master tells that it has ended', async () => {
+  await using world = await mesosWorld();
+  const { cluster } = world;
+  const id = await world.launch(`${waiting(world)}; exit 4`);
+  await world.moved(id, 'running');
+  const reason = 'REASON_RECONCILIATION';
+  cluster.send(update(id, { state: 'TASK_FAILED', source: 'SOURCE_MASTER', reason }));
+  await go(world);
+  expect(await world.endOf(id)).toMatchObject({ to: 'failed', result: { exitCode: 4 } });
+  await untilNoTasks(world);
+  expect(world.ends).toHaveLength(1);
+});
+
+test('04, 08: what is killed while nobody hears it is killed with the next subscription', async () => {
+  await using world = await mesosWorld();
+  const { cluster, engine } = world;
+  const id = await world.launch('sleep 1000');
+  await world.moved(id, 'running');
+  cluster.answer(({ type }) => (type === 'SUBSCRIBE' ? { status: 503 } : undefined));
+  cluster.dropStream();
+  await vi.waitFor(() => expect(engine.status().isConnected).toBe(false), WAIT);
+  await engine.kill(id);
+  cluster.answer(undefined);
+  expect(await world.endOf(id)).toMatchObject({ to: 'killed' });
+  expect(cluster.calls.of('KILL')).toHaveLength(1);
 });

@@ -378,8 +378,10 @@ export class Attempts {
 const UNHEARD = { isRunning: false, isEnding: false, tries: 0 } as const;
 
 /** Whether the runner has ended by itself, so that its word has to be there: one that is killed leaves none. */
-const hasRunnerEnded = ({ source, message = '' }: TaskStatus): boolean =>
-  source === 'SOURCE_EXECUTOR' && !message.includes('terminated with signal');
+const hasRunnerEnded = ({ source, state, reason, message = '' }: TaskStatus): boolean =>
+  (source === 'SOURCE_EXECUTOR' && !message.includes('terminated with signal')) ||
+  // The master repeats only the state of what its executor has said.
+  (reason === 'REASON_RECONCILIATION' && (state === 'TASK_FINISHED' || state === 'TASK_FAILED'));
 
 /** Who has ended an attempt, and what it used as far as anybody saw, where its runner did not live to say so. */
 function withReason({ state, result }: AttemptNews, { killed, usage }: Out): AttemptNews {

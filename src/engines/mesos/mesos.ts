@@ -325,7 +325,6 @@ export class Mesos implements Engine {
     setImmediate(() => {
       if (!this.#connection?.isSubscribed) return;
       this.#attempts.subscribed();
-      this.#sayDemand();
       void this.#lookAround();
     });
   }
