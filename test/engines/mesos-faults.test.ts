@@ -52,7 +52,6 @@ const FAULTS: Readonly<Record<string, (world: MesosWorld, number: number) => unk
 class Tasks {
   readonly attempts = new Map<string, number>();
   readonly finished = new Map<number, string>();
-  isHalted = false;
   readonly #world: MesosWorld;
   readonly #waiting = Array.from({ length: TASKS }, (_, task) => task + 1);
   #judged = 0;
@@ -71,8 +70,7 @@ class Tasks {
       } else this.#waiting.push(task);
     }
     const [offer] = this.#world.news.offers.values();
-    if (!offer || this.isHalted) return;
-    await this.#launch(offer.node);
+    if (offer) await this.#launch(offer.node);
   }
 
   async #launch(node: string): Promise<void> {
@@ -104,6 +102,19 @@ const step = fc.tuple(
   fc.nat({ max: 100 }),
 );
 
+function startPump(tasks: Tasks) {
+  const over = new AbortController();
+  const turns = (async () => {
+    for (; !over.signal.aborted; await pause(10)) await tasks.turn();
+  })();
+  return {
+    stop(): Promise<void> {
+      over.abort();
+      return turns;
+    },
+  };
+}
+
 async function play(steps: readonly (readonly [string, number])[]): Promise<void> {
   await using world = await mesosWorld(
     {
@@ -119,16 +130,13 @@ async function play(steps: readonly (readonly [string, number])[]): Promise<void
   );
   const { cluster } = world;
   const tasks = new Tasks(world);
-  const over = new AbortController();
-  const turns = (async () => {
-    for (; !over.signal.aborted; await pause(10)) await tasks.turn();
-  })();
+  let pump = startPump(tasks);
   await vi.waitFor(() => expect(world.ends.length).toBeGreaterThan(0), WAIT);
   for (const [fault, number] of steps) {
     if (fault === 'restartService') {
-      tasks.isHalted = true;
+      await pump.stop();
       await world.restart();
-      tasks.isHalted = false;
+      pump = startPump(tasks);
     } else {
       try {
         await FAULTS[fault]!(world, number);
@@ -141,8 +149,7 @@ async function play(steps: readonly (readonly [string, number])[]): Promise<void
   if (cluster.frameworks().length === 0) await cluster.master.restart();
   for (const agent of cluster.agents) if (!agent.isRegistered) await restart(agent);
   await vi.waitFor(() => expect(tasks.finished.size).toBe(TASKS), WAIT);
-  over.abort();
-  await turns;
+  await pump.stop();
   await vi.waitFor(() => expect(cluster.tasks()).toEqual([]), WAIT);
   await check(world, tasks);
 }

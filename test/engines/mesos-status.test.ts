@@ -321,6 +321,8 @@ test('06: what the master says before it has seen a launch is no end', async () 
   cluster.send(update(id, { state: 'TASK_GONE', ...absent }));
   cluster.rescind();
   await news.until(() => news.offers.size === 0);
+  // As long as it would take to look for what its runner has left.
+  for (let count = 0; count < 10; count += 1) expect(await world.lines('runs')).toEqual([]);
   expect(world.ends).toEqual([]);
   cluster.answer(undefined);
   // Then it is certain.

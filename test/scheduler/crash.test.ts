@@ -113,6 +113,7 @@ async function play({ jobs, deaths, nodes, choices, doings, fates }: History) {
   const accepted = new Set<string>();
   const dismissed = new Set<string>();
   let step = 0;
+  let isMadeGood = false;
   for (let life = 0; life < LIVES; life += 1) {
     const { scheduler, death } = await world.start(deaths[life]);
     await submitAll(world, scheduler, jobs, accepted);
@@ -130,8 +131,12 @@ async function play({ jobs, deaths, nodes, choices, doings, fates }: History) {
       for (const { at, what, job: choice } of doings) {
         if (at === step) await meddle(world, scheduler, what, jobs[choice % jobs.length]!.job.id);
       }
-      // An operator who forgot to resume or to undrain comes back in the end.
-      if (step === MEDDLING_ENDS) await makeGood(world, scheduler, jobs);
+      // An operator who forgot to resume or to undrain comes back in the end, and again if the server
+      // died over the answer.
+      if (step >= MEDDLING_ENDS && !isMadeGood) {
+        await makeGood(world, scheduler, jobs);
+        isMadeGood = !death.isDead;
+      }
       if (!world.cluster.step(choices[step % choices.length]!)) world.time.advance();
       step += 1;
     }
