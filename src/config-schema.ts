@@ -48,6 +48,16 @@ const DATASET = group({
   name: text,
   productType: text,
   path: Type.Union([text, Type.Array(text, { minItems: 1 })]),
+  roots: Type.Optional(
+    Type.Array(
+      group({
+        path: text,
+        pool: optionalText,
+        engines: Type.Optional(Type.Array(text, { minItems: 1 })),
+      }),
+      { minItems: 1 },
+    ),
+  ),
   minDate: optionalText,
   maxDate: optionalText,
   regionName: optionalText,
@@ -162,6 +172,45 @@ const MESOS = section({
   sharedDirectories: Type.Array(Type.String({ pattern: '^/' }), { default: [] }),
 });
 
+/** YARN; used where it has ResourceManagers. `engines/yarn` says what everything means. */
+const YARN = section({
+  resourceManagers: Type.Array(text, { default: [] }),
+  hadoopConfiguration: optionalText,
+  java: textOf('java'),
+  applicationMaster: Type.Enum(['unmanaged', 'managed'], { default: 'unmanaged' }),
+  principal: optionalText,
+  keytab: optionalText,
+  storage: optionalText,
+  cacheDirectory: Type.String({ pattern: '^/', default: '/pushbroom/cache' }),
+  name: Type.String({ pattern: '^[a-z0-9_-]{1,50}$', default: 'pushbroom' }),
+  queue: textOf('default'),
+  queues: Type.Record(Type.String(), text, { default: {} }),
+  nodeLabel: optionalText,
+  constraints: Type.Record(Type.String(), Type.Array(text, { minItems: 1 }), { default: {} }),
+  pool: optionalText,
+  wait: wait(60),
+  idle: wait(60),
+  startWait: wait(300),
+  runnerMemoryMb: count(128, 0),
+  node: Type.Optional(Type.String({ pattern: '^/' })),
+  isolation: Type.Enum(['none', 'bubblewrap'], { default: 'none' }),
+  sharedDirectories: Type.Array(Type.String({ pattern: '^/' }), { default: [] }),
+});
+
+/** A Hadoop file system, by WebHDFS or HttpFS. `storage/webhdfs` says what everything means. */
+const HDFS = group({
+  name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$' }),
+  urls: Type.Array(text, { minItems: 1 }),
+  user: optionalText,
+  authentication: Type.Enum(['simple', 'token', 'kerberos'], { default: 'simple' }),
+  tokenFile: optionalText,
+  principal: optionalText,
+  keytab: optionalText,
+  caFile: optionalText,
+  replication: optionalCount,
+  blockSize: optionalCount,
+});
+
 export const CONFIG_SCHEMA = Type.Object(
   {
     dataDir: textOf('./data'),
@@ -211,7 +260,9 @@ export const CONFIG_SCHEMA = Type.Object(
         outputLimit: count(64 * MIB),
       }),
       mesos: MESOS,
+      yarn: YARN,
     }),
+    storage: section({ hdfs: Type.Array(HDFS, { default: [] }) }),
     uploads: section({
       compressedBytes: count(2 * GIB),
       expandedBytes: count(8 * GIB),

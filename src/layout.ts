@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 
 import type { AttemptId, Job, JobId } from './core/model.ts';
+import { isUrl, joinLocation } from './storage/location.ts';
 
 /** Where everything lies. Nothing elsewhere is written. */
 export type Layout = ReturnType<typeof createLayout>;
 
-/** What may lie on a file system that nodes share, where a database does not belong. */
+/** What may lie on a storage that nodes share, where a database does not belong. */
 interface Elsewhere {
-  /** Jobs' working files. */
+  /** Jobs' working files: a directory, or a URL for those of them that nodes have to see. */
   readonly workDir?: string | undefined;
   /** Jobs' results. */
   readonly staging?: string | undefined;
@@ -16,8 +17,11 @@ interface Elsewhere {
 /** @param directory of the service itself; absolute, as all of them */
 export function createLayout(directory: string, elsewhere: Elsewhere = {}) {
   const work = join(directory, 'work');
-  const { workDir: jobs = join(work, 'jobs'), staging = join(directory, 'staging') } = elsewhere;
+  const own = join(work, 'jobs');
+  const { workDir: shared = own, staging = join(directory, 'staging') } = elsewhere;
+  const jobs = isUrl(shared) ? own : shared;
   const job = (jobId: JobId) => join(jobs, jobId);
+  const sharedJob = (jobId: JobId) => joinLocation(shared, jobId);
   return {
     directory,
     database: join(directory, 'pushbroom.db'),
@@ -34,13 +38,16 @@ export function createLayout(directory: string, elsewhere: Elsewhere = {}) {
     engine: (id: string) => join(work, 'engines', `${id}.json`),
     jobs,
     job,
+    /** What every node has to see: inputs and results. Of these, and of what is in them, the locations may be URLs. */
+    sharedJobs: shared,
+    sharedJob,
     /** Attempts' own places. */
     scratch: (jobId: JobId, attemptId: AttemptId) => join(job(jobId), 'scratch', attemptId),
     /** Committed outputs, a directory per task. */
-    results: (jobId: JobId) => join(job(jobId), 'results'),
-    result: (jobId: JobId, task: number) => join(job(jobId), 'results', String(task)),
+    results: (jobId: JobId) => joinLocation(sharedJob(jobId), 'results'),
+    result: (jobId: JobId, task: number) => joinLocation(sharedJob(jobId), 'results', String(task)),
     /** Lists of inputs of tasks that have several. */
-    inputs: (jobId: JobId, task: number) => join(job(jobId), 'inputs', `${task}.txt`),
+    inputs: (jobId: JobId, task: number) => joinLocation(sharedJob(jobId), 'inputs', `${task}.txt`),
     /** Prefix of an attempt's `.out` and `.err`; kept when the rest of the job's files go. */
     log: (jobId: JobId, task: number, attempt: number) =>
       join(job(jobId), 'logs', `${task}.${attempt}`),

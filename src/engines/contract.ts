@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { isAttemptEnded } from '../core/lifecycle.ts';
 import type { AttemptId, AttemptState, Offer, OfferId, Resources } from '../core/model.ts';
 import type { Assignment } from '../runner/assignment.ts';
-import type { Engine, EngineEvent } from './engine.ts';
+import type { Engine, EngineEvent, JobLabel } from './engine.ts';
 
 export interface EngineSetup extends AsyncDisposable {
   /** With one node of at least 2 CPUs and 400 MB, which nobody else uses. */
@@ -19,6 +19,9 @@ export interface EngineSetup extends AsyncDisposable {
 
 /** One CPU and so little memory that as many attempts as there are CPUs go together. */
 const SHARE = { cpus: 1, memoryMb: 100 };
+
+/** On whose behalf everything is launched. */
+export const JOB: JobLabel = { id: 'contract', user: 'alice', group: 'default', priority: 100 };
 
 /** Follows an engine's news as the scheduler does, and lets a test wait for what it expects of them. */
 export function follow(engine: Engine) {
@@ -93,7 +96,7 @@ export function follow(engine: Engine) {
       return engine.launch({
         node: used[0]!.node,
         offerIds: used.map(({ id }) => id),
-        attempts: assignments.map((assignment) => ({ assignment, resources })),
+        attempts: assignments.map((assignment) => ({ assignment, resources, job: JOB })),
       });
     },
     stop: () => {
@@ -215,7 +218,7 @@ export function engineContract(name: string, setup: () => Promise<EngineSetup>):
       const [offer] = news.offers.values();
       const assignment = await made.assign(note('ran'));
       const { attemptId } = assignment;
-      const attempts = [{ assignment, resources: news.total()! }];
+      const attempts = [{ assignment, resources: news.total()!, job: JOB }];
       const gone = { node: offer!.node, offerIds: ['gone'], attempts };
       await expect(engine.launch(gone)).rejects.toThrow(/offer/);
       const tooMuch = { cpus: news.total()!.cpus + 1, memoryMb: SHARE.memoryMb };
@@ -275,7 +278,7 @@ export function engineContract(name: string, setup: () => Promise<EngineSetup>):
 
     test('offers anew when it is run again, and nothing of before counts', async () => {
       const old = [...news.offers.keys()];
-      const attempts = [{ assignment: await made.assign(note('old')), resources: SHARE }];
+      const attempts = [{ assignment: await made.assign(note('old')), resources: SHARE, job: JOB }];
       const [{ node }] = [...news.offers.values()] as [Offer];
       await news.stop();
       news = follow(engine);

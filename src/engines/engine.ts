@@ -5,6 +5,7 @@ import type {
   AttemptResult,
   AttemptState,
   EngineId,
+  Job,
   NodeId,
   OfferId,
   Resources,
@@ -45,8 +46,15 @@ export interface LogText {
 export interface Launch {
   readonly node: NodeId;
   readonly offerIds: readonly OfferId[];
-  readonly attempts: readonly { readonly resources: Resources; readonly assignment: Assignment }[];
+  readonly attempts: readonly {
+    readonly resources: Resources;
+    readonly assignment: Assignment;
+    /** On whose behalf, for clusters that divide themselves; its group and priority are those of now. */
+    readonly job: JobLabel;
+  }[];
 }
+
+export type JobLabel = Pick<Job, 'id' | 'user' | 'group' | 'priority'>;
 
 /**
  * A resource manager that runs attempts: local, Mesos, YARN, Slurm, Kubernetes.

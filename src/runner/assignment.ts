@@ -1,4 +1,5 @@
 import type { Step } from '../core/model.ts';
+import type { StorageAccess } from '../storage/storage.ts';
 
 /**
  * Everything that a runner needs to know to make one attempt, and nothing else: it travels to the node as JSON.
@@ -15,6 +16,8 @@ export interface Assignment {
     readonly hash: string;
     /** The bundle as one zip file. */
     readonly archive: string;
+    /** Where its cluster has unpacked it on the node already: nothing is unpacked, nor cached by us, then. */
+    readonly unpacked?: string;
   };
   /** Programs of this step, relative to the unpacked bundle (specification D.6). */
   readonly executables: {
@@ -24,9 +27,14 @@ export interface Assignment {
   };
   readonly step: Step;
   /**
-   * The product to process. Steps that take several inputs get a file that lists them, one path a line.
+   * The product to process. Steps that take several inputs get a file that lists them, one location a line. What is
+   * a URL of one of the storages is brought to the scratch directory first.
    */
   readonly input: string;
+  /** Whether `input` is such a list. */
+  readonly isList?: true;
+  /** How the storages are reached that URLs in this assignment name. */
+  readonly storages?: readonly StorageAccess[];
   /** Lines of the parameters file. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly directories: {
@@ -39,7 +47,10 @@ export interface Assignment {
      * the scratch directory where absent.
      */
     readonly collected?: string;
-    /** Of the task: appears once, by an atomic rename, with the outputs of its first successful attempt. */
+    /**
+     * Of the task: appears once, by an atomic rename, with the outputs of its first successful attempt. May be a URL
+     * of one of the storages.
+     */
     readonly result: string;
     /** Prefix of the attempt's log files; `.out` and `.err` are appended. */
     readonly log: string;

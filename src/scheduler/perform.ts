@@ -191,7 +191,7 @@ async function launch(
     });
   for (const { job, task, attempt, resources } of effect.attempts) {
     try {
-      attempts.push({ resources, assignment: await assign(job, task, attempt, resources) });
+      attempts.push({ resources, assignment: await assign(job, task, attempt, resources), job });
     } catch (error) {
       void lose(attempt, error);
     }
