@@ -5,6 +5,7 @@ import { createConfigFile } from '../test/fixtures/config.ts';
 import { isTree } from './config-problems.ts';
 import { CONFIG_SCHEMA } from './config-schema.ts';
 import { describeConfig, loadConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { createGroupPolicy, DEFAULT_POLICY, jobGroups } from './core/policy.ts';
 
 const { directory, load, problems } = createConfigFile();
@@ -322,10 +323,12 @@ describe('docs/configuration.md', () => {
 
   test('has examples that load', async () => {
     const examples = Array.from(page.matchAll(/```yaml\n(.*?)```/gs), ([, yaml = '']) => yaml);
-    const [first = '', second = '', third = ''] = examples;
-    const [example, centre, archive] = [await load(first), await load(second), await load(third)];
+    const loaded: Config[] = [];
+    for (const each of examples) loaded.push(await load(each));
+    const [example, centre, twice, archive] = loaded as [Config, Config, Config, Config];
     expect(example).toMatchObject({ datasets: [{}, {}], jobs: { failurePercent: 5 } });
     expect(jobGroups(centre.scheduling)).toContain('project/tep');
+    expect(twice.datasets[0]!.roots).toHaveLength(2);
     expect(archive.datasets[1]!.location).toHaveProperty('pattern');
   });
 });
