@@ -10,7 +10,14 @@ import { dayNumber } from './core/time.ts';
 import { masterProblems } from './engines/mesos/masters.ts';
 import { messageOf } from './errors.ts';
 import { checkPlacePattern } from './products/location.ts';
-import { checkPattern, isRegionName, resolvePattern, splitPatterns } from './products/patterns.ts';
+import {
+  checkPattern,
+  checkStorage,
+  isRegionName,
+  resolvePattern,
+  splitPatterns,
+} from './products/patterns.ts';
+import { isUrl } from './storage/location.ts';
 
 type Tree = Readonly<Record<string, unknown>>;
 type Path = readonly string[];
@@ -125,13 +132,17 @@ export const contradictions = (settings: Settings): Problem[] => [
     ? [{ path: ['jobs', 'maxMemoryMb'], reason: 'is less than jobs.memoryMb' }]
     : []),
   ...schedulingProblems(settings.scheduling),
+  ...costProblems(settings),
   ...settings.datasets.flatMap((dataset, index) =>
-    datasetProblems(dataset, settings.datasets.slice(0, index)).map(({ path, reason }) => ({
-      path: ['datasets', String(index), ...path],
-      reason,
-    })),
+    datasetProblems(dataset, settings.datasets.slice(0, index), storagesOf(settings)).map(
+      ({ path, reason }) => ({ path: ['datasets', String(index), ...path], reason }),
+    ),
   ),
 ];
+
+/** How URLs of the configured storages begin. */
+export const storagesOf = ({ storage }: Pick<Settings, 'storage'>): string[] =>
+  storage.hdfs.map(({ name }) => `hdfs://${name}`);
 
 /** What the schema of the section `scheduling` allows but makes no sense. */
 export const schedulingProblems = (scheduling: Settings['scheduling']): Problem[] =>
@@ -140,13 +151,19 @@ export const schedulingProblems = (scheduling: Settings['scheduling']): Problem[
     reason,
   }));
 
+const costProblems = ({ scheduling }: Settings): Problem[] =>
+  Object.keys(scheduling.costs)
+    .filter((engine) => !ENGINES.includes(engine))
+    .map((engine) => ({
+      path: ['scheduling', 'costs', engine],
+      reason: `there is no engine "${engine}", there are ${ENGINES.join(', ')}`,
+    }));
+
 function listenerProblems(settings: Settings): Problem[] {
   const problems: Problem[] = [];
   for (const key of ['public', 'nodeFiles'] as const) {
     const { baseUrl } = settings[key];
-    if (baseUrl === undefined || isBaseUrl(baseUrl)) continue;
-    const reason = `must be an http or https URL without user, query and fragment, is ${JSON.stringify(baseUrl)}`;
-    problems.push({ path: [key, 'baseUrl'], reason });
+    problems.push(...baseUrlProblems([key, 'baseUrl'], baseUrl));
   }
   const listeners = ['public', 'internal', 'nodeFiles'] as const;
   listeners.forEach((key, index) => {
@@ -175,9 +192,14 @@ function mesosProblems({ engines: { mesos } }: Settings): Problem[] {
   return problems.map(({ path, reason }) => ({ path: ['engines', 'mesos', ...path], reason }));
 }
 
-function isBaseUrl(text: string): boolean {
+/** Of the URL under which a web service is found. */
+export function baseUrlProblems(path: Path, text: string | undefined): Problem[] {
+  if (text === undefined) return [];
   const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && !/[?#@]/.test(text);
+  if (url !== null && /^https?:$/.test(url.protocol) && !/[?#@]/.test(text)) return [];
+  const shown = JSON.stringify(text.replace(/^(\w+:\/\/)?.*@/, '$1…@'));
+  const reason = `must be an http or https URL without user, query and fragment, is ${shown}`;
+  return [{ path, reason }];
 }
 
 function overlap(host: string, other: string): boolean {
@@ -185,16 +207,21 @@ function overlap(host: string, other: string): boolean {
   return a === b || [a, b].some((name) => name === '0.0.0.0' || name === '::');
 }
 
-function datasetProblems(dataset: DatasetSettings, before: readonly DatasetSettings[]): Problem[] {
+function datasetProblems(
+  dataset: DatasetSettings,
+  before: readonly DatasetSettings[],
+  storages: readonly string[],
+): Problem[] {
   const { name, productType, path, minDate, maxDate, regionName, region, location } = dataset;
   const place = location?.pattern;
   const twice = before.some((other) => other.name === name && other.productType === productType);
   const backwards = minDate !== undefined && maxDate !== undefined && minDate > maxDate;
+  const checkPaths = dataset.roots ? checkRelative : checkAbsolute;
   const checks: readonly (readonly [Path, string | false | undefined])[] = [
     [['name'], twice && `is that of another dataset of the type ${productType}`],
     ...[path].flat().map((text, index) => {
       const key = Array.isArray(path) ? ['path', String(index)] : ['path'];
-      return [key, failureOf(() => checkPatterns(text))] as const;
+      return [key, failureOf(() => checkPaths(splitPatterns(text), storages))] as const;
     }),
     [['minDate'], minDate && failureOf(() => dayNumber(minDate))],
     [['maxDate'], maxDate && failureOf(() => dayNumber(maxDate))],
@@ -206,16 +233,47 @@ function datasetProblems(dataset: DatasetSettings, before: readonly DatasetSetti
       place && failureOf(() => checkPlacePattern(resolvePattern(place, '/'))),
     ],
   ];
-  return checks.flatMap(([key, reason]) => (reason ? [{ path: key, reason }] : []));
+  return [
+    ...checks.flatMap(([key, reason]) => (reason ? [{ path: key, reason }] : [])),
+    ...(dataset.roots ?? []).flatMap((root, index) => rootProblems(root, index, storages)),
+  ];
 }
 
-function checkPatterns(text: string): void {
-  const patterns = splitPatterns(text);
+/** By what names the configuration knows engines. */
+const ENGINES = ['local', 'mesos', 'yarn'];
+
+function rootProblems(
+  { path, engines = [] }: NonNullable<DatasetSettings['roots']>[number],
+  index: number,
+  storages: readonly string[],
+): Problem[] {
+  const place = ['roots', String(index)];
+  const failure = failureOf(() => checkStorage(path, storages));
+  const known = ENGINES.join(', ');
+  const unknown = engines.flatMap((engine, at) => {
+    if (ENGINES.includes(engine)) return [];
+    const key = [...place, 'engines', String(at)];
+    return [{ path: key, reason: `there is no engine "${engine}", there are ${known}` }];
+  });
+  return [...(failure ? [{ path: [...place, 'path'], reason: failure }] : []), ...unknown];
+}
+
+function checkAbsolute(patterns: readonly string[], storages: readonly string[]): void {
   if (patterns.length === 0) throw new Error('names no file');
-  for (const pattern of patterns) checkPattern(resolvePattern(pattern, '/'));
+  for (const pattern of patterns) checkPattern(resolvePattern(pattern, '/'), storages);
 }
 
-function failureOf(check: () => unknown): string | undefined {
+function checkRelative(patterns: readonly string[]): void {
+  if (patterns.length === 0) throw new Error('names no file');
+  for (const pattern of patterns) {
+    if (pattern.startsWith('/') || isUrl(pattern)) {
+      throw new Error(`"${pattern}" is absolute; of a dataset with roots, it is relative to each`);
+    }
+    checkPattern(`/${pattern}`);
+  }
+}
+
+export function failureOf(check: () => unknown): string | undefined {
   try {
     check();
     return undefined;

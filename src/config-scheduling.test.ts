@@ -100,6 +100,11 @@ scheduling:
   test.each([
     ['agingLimit: 0', 'scheduling.agingLimit: must be > 0, is 0'],
     ['stragglers: { factor: 1 }', 'scheduling.stragglers.factor: must be > 1, is 1'],
+    ['costs: { yarn: -1 }', 'scheduling.costs.yarn: must be >= 0, is -1'],
+    [
+      'costs: { yam: 1 }',
+      'column 24: scheduling.costs.yam: there is no engine "yam", there are local, mesos, yarn',
+    ],
     ['locality: { nodeWait: 1e9 }', 'scheduling.locality.nodeWait: must be <= 1000000'],
     ['avoid: { coolOff: 9, maxCoolOff: 8 }', 'maxCoolOff: is less than avoid.coolOff'],
     [

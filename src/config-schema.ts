@@ -118,6 +118,9 @@ export const SCHEDULING = section({
     poolWait: wait(locality.poolWait),
     patience: Type.Number({ minimum: 0, maximum: 1000, default: locality.patience }),
   }),
+  costs: Type.Record(Type.String(), Type.Number({ minimum: 0, maximum: 1_000_000 }), {
+    default: {},
+  }),
   agingLimit: Type.Number({ exclusiveMinimum: 0, maximum: MOST_SECONDS, default: agingLimit }),
   reserveAfter: Type.Number({ minimum: 0, maximum: MOST_SECONDS, default: reserveAfter }),
   avoid: section({

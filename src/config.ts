@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
+import { reachProblems, resolveLocation, storageProblems } from './config-places.ts';
 import {
   contradictions,
   isSettings,
@@ -59,9 +60,12 @@ export async function loadConfig({ file, overrides = {} }: ConfigSource): Promis
     return new PushbroomError('INVALID_PARAMETER', lines.join('\n'));
   };
   if (!isSettings(settings)) throw refusal(schemaProblems(settings));
-  const problems = contradictions(settings);
+  const problems = [...contradictions(settings), ...storageProblems(settings)];
   if (problems.length > 0) throw refusal(problems);
-  return configOf(settings, overrides, file === undefined ? '.' : dirname(file));
+  const config = configOf(settings, overrides, file === undefined ? '.' : dirname(file));
+  const outOfReach = reachProblems(config);
+  if (outOfReach.length > 0) throw refusal(outOfReach);
+  return config;
 }
 
 export interface Reload {
@@ -109,11 +113,11 @@ export async function readYaml(file: string): Promise<YamlDocument> {
 }
 
 function configOf(settings: Settings, overrides: Partially<Settings>, directory: string): Config {
-  const { log, datasets, engines, staging, workDir } = settings;
-  const { mesos } = engines;
+  const { log, datasets, engines, staging, storage, workDir } = settings;
+  const { mesos, yarn } = engines;
   const logFile = overrides.log?.file ?? (log.file && resolve(directory, log.file));
   const absolute = <K extends string>(key: K, path: string | undefined) =>
-    (path === undefined ? {} : { [key]: resolve(directory, path) }) as {
+    (path === undefined ? {} : { [key]: resolveLocation(directory, path) }) as {
       readonly [P in K]?: string;
     };
   return {
@@ -130,6 +134,21 @@ function configOf(settings: Settings, overrides: Partially<Settings>, directory:
         ...absolute('certFile', mesos.certFile),
         ...absolute('keyFile', mesos.keyFile),
       },
+      yarn: {
+        ...yarn,
+        ...absolute('hadoopConfiguration', yarn.hadoopConfiguration),
+        ...absolute('keytab', yarn.keytab),
+        // A command is looked for where commands are.
+        ...(yarn.java.includes('/') && { java: resolve(directory, yarn.java) }),
+      },
+    },
+    storage: {
+      hdfs: storage.hdfs.map((hdfs) => ({
+        ...hdfs,
+        ...absolute('tokenFile', hdfs.tokenFile),
+        ...absolute('keytab', hdfs.keytab),
+        ...absolute('caFile', hdfs.caFile),
+      })),
     },
     bundles: settings.bundles.map((path) => resolve(directory, path)),
     datasets: datasets.map((dataset) => datasetOf(dataset, directory)),
@@ -139,13 +158,20 @@ function configOf(settings: Settings, overrides: Partially<Settings>, directory:
 }
 
 function datasetOf(
-  { path, region, location, ...rest }: DatasetSettings,
+  { path, region, location, roots, ...rest }: DatasetSettings,
   directory: string,
 ): Dataset {
   const absolute = (pattern: string) => resolvePattern(pattern, directory);
+  const patterns = [path].flat().flatMap(splitPatterns);
   return {
     ...rest,
-    patterns: [path].flat().flatMap(splitPatterns).map(absolute),
+    patterns: roots ? patterns : patterns.map(absolute),
+    ...(roots && {
+      roots: roots.map(({ path: root, ...others }) => ({
+        location: resolveLocation(directory, root),
+        ...others,
+      })),
+    }),
     ...(region !== undefined && { regionWkt: parseRegion(region).wkt }),
     ...(location && {
       location: { ...location, ...(location.pattern && { pattern: absolute(location.pattern) }) },

@@ -13,11 +13,13 @@ import { createLocal } from './engines/local/local.ts';
 import type { MesosOptions } from './engines/mesos/mesos.ts';
 import type { TaskSettings } from './engines/mesos/task.ts';
 import type { Layout } from './layout.ts';
+import type { Storages } from './storage/storage.ts';
 
 export interface EngineParts {
   readonly config: Config;
   readonly layout: Layout;
   readonly logger: Logger;
+  readonly storages: Storages;
   readonly now: () => number;
   /** Called when the service ends. */
   readonly closers: (() => unknown)[];
@@ -25,7 +27,7 @@ export interface EngineParts {
 
 export async function createEngines(parts: EngineParts): Promise<Engine[]> {
   const { config, layout } = parts;
-  const { local, mesos } = config.engines;
+  const { local, mesos, yarn } = config.engines;
   const engines: Engine[] = [];
   if (local.enabled) {
     engines.push(
@@ -38,6 +40,10 @@ export async function createEngines(parts: EngineParts): Promise<Engine[]> {
     );
   }
   if (mesos.masters.length > 0) engines.push(await createMesos(parts));
+  if (yarn.resourceManagers.length > 0) {
+    const { createYarn } = await import('./create-yarn.ts');
+    engines.push(await createYarn(parts));
+  }
   return engines;
 }
 

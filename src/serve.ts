@@ -10,14 +10,18 @@ import type { Logger } from 'pino';
 
 import { describeConfig, loadConfig, reloadPolicy } from './config.ts';
 import type { Config, ConfigSource, Reload } from './config.ts';
+import { sightsOf } from './config-places.ts';
 import type { RunningServer, ServeOptions } from './cli/deps.ts';
+import type { Job, ProductQuery } from './core/model.ts';
 import { productLimit } from './core/policy.ts';
 import type { Policy } from './core/policy.ts';
 import { createEngines } from './create-engines.ts';
+import { createStorages } from './create-storages.ts';
 import type { Engine } from './engines/engine.ts';
 import { PushbroomError, messageOf } from './errors.ts';
 import { createPublicServer } from './gateways/public.ts';
 import { createAssigner } from './jobs/assign.ts';
+import type { AssignOptions } from './jobs/assign.ts';
 import { createCleaner } from './jobs/clean.ts';
 import type { Cleaner } from './jobs/clean.ts';
 import { createOperations } from './jobs/control.ts';
@@ -36,12 +40,15 @@ import { watchJobs } from './operator/watch.ts';
 import { DEFAULT_LIMITS } from './processes/archive.ts';
 import { createRegistry } from './processes/registry.ts';
 import type { Registry } from './processes/registry.ts';
+import type { Dataset } from './products/dataset.ts';
 import { findProducts } from './products/find.ts';
+import { pathFor } from './products/roots.ts';
 import { createStager } from './publication/stage.ts';
 import type { Assignment } from './runner/assignment.ts';
 import { systemClock } from './scheduler/clock.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
 import type { Scheduler, SchedulerOptions } from './scheduler/scheduler.ts';
+import type { Storages } from './storage/storage.ts';
 import { openSqlite } from './store/sqlite/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { version } from './version.ts';
@@ -96,9 +103,12 @@ async function start(
   const urls = { publicUrl: '', internalUrl: '' };
   const baseUrl = () => config.public.baseUrl ?? urls.publicUrl;
   const { keepFailed } = config.jobs;
-  const cleaner = createCleaner({ store, layout, keepFailed, now: systemClock.now });
-  const engines = await createEngines({ config, layout, logger, now: systemClock.now, closers });
-  const parts = { config, layout, logger, store, registry, cleaner, baseUrl, engines };
+  const { storages, access } = await createStorages(config, logger, closers);
+  const { now } = systemClock;
+  const cleaner = createCleaner({ store, layout, storages, keepFailed, now });
+  const engines = await createEngines({ config, layout, logger, storages, now, closers });
+  const common = { config, layout, logger, store, registry, cleaner, baseUrl, engines };
+  const parts = { ...common, storages, access };
   const scheduler = await createScheduler(parts);
   closers.push(() => scheduler.stop());
   const jobsOptions: JobsOptions = {
@@ -171,19 +181,20 @@ interface Parts {
   readonly cleaner: Cleaner;
   readonly baseUrl: () => string;
   readonly engines: readonly Engine[];
+  readonly storages: Storages;
+  readonly access: AssignOptions['access'];
 }
 
 async function createScheduler(parts: Parts): Promise<Scheduler> {
-  const { config, layout, logger, store, registry, cleaner, baseUrl, engines } = parts;
+  const { config, layout, logger, store, storages, cleaner, baseUrl, engines } = parts;
   const { local } = config.engines;
   const assign = createAssigner({
-    store,
-    registry,
-    layout,
+    ...parts,
+    pathFor: createPathFinder(config),
     isolation: chooseIsolation(local.isolation, logger),
     outputLimit: local.outputLimit,
   });
-  const reuse = createReuse({ store, layout });
+  const reuse = createReuse({ store, layout, storages });
   const publisher = {
     centre: config.service.provider.name,
     platform: config.service.title,
@@ -198,35 +209,50 @@ async function createScheduler(parts: Parts): Promise<Scheduler> {
     clock: systemClock,
     gather: GATHER_MS,
     logger,
-    findProducts: createFinder(config, () => policy()),
+    findProducts: createFinder(parts, () => policy()),
     assign: async (job, task, attempt, resources) => {
       if (job.retryOf) await reuse(job, task);
       return assign(job, task, attempt, resources);
     },
-    stage: createStager({ store, layout, publisher, now: systemClock.now }),
+    stage: createStager({ store, layout, storages, publisher, now: systemClock.now }),
     clean: cleaner.clean,
   });
   policy = scheduler.policy;
   return scheduler;
 }
 
+const datasetOf = ({ datasets }: Config, wanted: ProductQuery): Dataset | undefined =>
+  datasets.find(
+    ({ name, productType }) => name === wanted.dataset && productType === wanted.productType,
+  );
+
 /** Finds what a job is over; the policy is asked each time, as it can change. */
 const createFinder =
-  (config: Config, policy: () => Policy): SchedulerOptions['findProducts'] =>
+  ({ config, storages, logger }: Parts, policy: () => Policy): SchedulerOptions['findProducts'] =>
   (job, signal) => {
-    const { dataset: wanted, productType } = job.products;
-    const dataset = config.datasets.find(
-      (each) => each.name === wanted && each.productType === productType,
-    );
+    const dataset = datasetOf(config, job.products);
     if (!dataset) {
-      const message = `the dataset '${wanted}' is no longer configured`;
+      const message = `the dataset '${job.products.dataset}' is no longer configured`;
       throw new PushbroomError('NO_SUCH_DATASET', message);
     }
     const { products: query, periods } = job;
     const { productsPerRequest } = config.jobs;
     const limit = productLimit(policy(), job.user, job.group, productsPerRequest);
-    return withoutUnwanted(job, findProducts({ dataset, query, periods, limit, signal }));
+    const warn = (message: string) => logger.warn({ job: job.id }, message);
+    const engines = sightsOf(config);
+    const options = { dataset, query, periods, limit, signal, storages, engines, warn };
+    return withoutUnwanted(job, findProducts(options));
   };
+
+/** Where an engine's nodes read a product; a dataset that is no longer configured may still be known under its path. */
+function createPathFinder(config: Config): AssignOptions['pathFor'] {
+  const engines = new Map(sightsOf(config).map((engine) => [engine.id, engine]));
+  return ({ products }: Job, engineId, path) => {
+    const dataset = datasetOf(config, products);
+    const engine = engines.get(engineId);
+    return dataset && engine ? pathFor(dataset, engine, path) : path;
+  };
+}
 
 interface ServerParts extends Parts {
   readonly scheduler: Scheduler;

@@ -28,10 +28,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'engines/mesos/masters.ts',
     'errors.ts',
     'products',
+    'storage/location.ts',
   ],
+  'config-places.ts': ['config-schema.ts', 'config-problems.ts', 'products', 'storage/location.ts'],
   'config.ts': [
     'config-schema.ts',
     'config-problems.ts',
+    'config-places.ts',
     'core',
     'errors.ts',
     'products',
@@ -47,6 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'engines/engine.ts': ['core', 'runner/assignment.ts'],
   'engines/node-files.ts': [],
+  'engines/runner-end.ts': ['core', 'runner'],
   'engines/mesos': [
     'core',
     'errors.ts',
@@ -54,12 +58,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'engines/engine.ts',
     'engines/node-files.ts',
     'runner',
+    'storage/location.ts',
   ],
   'engines/yarn': [
     'core',
     'errors.ts',
     'text.ts',
     'http.ts',
+    'hash.ts',
+    'engines/runner-end.ts',
     'engines/engine.ts',
     'processes',
     'runner',
@@ -82,6 +89,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'products',
     'runner/assignment.ts',
     'runner/result.ts',
+    'runner/stored-result.ts',
     'scheduler',
     'store/store.ts',
   ],
@@ -141,6 +149,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The composition root and the process around it.
   'serve.ts': [''],
   'create-engines.ts': [''],
+  'create-storages.ts': [''],
+  'create-yarn.ts': [''],
   'main.ts': ['cli', 'serve.ts', 'version.ts'],
 };
 

@@ -60,7 +60,13 @@ const ENDS: Readonly<Record<Report['end'], string>> = {
 };
 
 export const reportText = (report: Report): string =>
-  [summary(report), groupTable(report), waitTable(report), failureTable(report)]
+  [
+    summary(report),
+    engineTable(report),
+    groupTable(report),
+    waitTable(report),
+    failureTable(report),
+  ]
     .filter((part) => part !== '')
     .join('\n');
 
@@ -91,6 +97,17 @@ const countsText = (counts: Readonly<Record<string, number>>, unit = ''): string
     .filter(([, count]) => count > 0)
     .map(([what, count]) => `${what} ${count}${unit}`)
     .join(', ') || 'none';
+
+function engineTable({ engines }: Report): string {
+  if (engines.length < 2) return '';
+  const rows = engines.map(({ engine, attempts, cpuHours, cost }) => [
+    engine,
+    attempts,
+    cpuHours,
+    cost,
+  ]);
+  return table(['ENGINE', 'ATTEMPTS', 'CPU HOURS', 'COST'], rows);
+}
 
 function groupTable({ groups }: Report): string {
   const header = ['GROUP', 'JOBS', 'SHARE %', 'FAIR SHARE %'];

@@ -183,6 +183,8 @@ function applyToTask(
       delete retried.isDoubled;
       retried.failures = change.failures;
       retried.losses = change.losses;
+      if (change.refusals === undefined) delete retried.refusals;
+      else retried.refusals = change.refusals;
       if (change.memoryMb !== undefined) retried.memoryMb = change.memoryMb;
       if (change.avoid !== undefined) {
         retried.avoid = [...new Set([...(retried.avoid ?? []), change.avoid])];

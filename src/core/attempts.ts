@@ -5,7 +5,7 @@ import { parseAttemptId } from './ids.ts';
 import { ATTEMPT_MOVES, canMove, isAttemptEnded, isJobEnded } from './lifecycle.ts';
 import type { AttemptResult, AttemptState, Failure, Millis, Task } from './model.ts';
 import { judge } from './nodes.ts';
-import { canRunImage, nodeKey, resourcesOf } from './state.ts';
+import { canRun, needOf, nodeKey, resourcesOf } from './state.ts';
 import type { AttemptRecord, JobRecord, State, TaskRecord } from './state.ts';
 
 type AttemptMoved = Extract<Event, { type: 'attemptMoved' }>;
@@ -178,11 +178,14 @@ function tryAgain(
   }
   const memoryMb =
     failure.kind === 'memory' ? moreMemory(had, mostMemory(state, record, held)) : held.memoryMb;
-  const pause = isAtOnce && losses <= LOSSES_AT_ONCE ? 0 : retryDelay(retry, failures + losses);
+  const refusals = failure.kind === 'capacity' ? (held.refusals ?? 0) + 1 : undefined;
+  const isPaused = !isAtOnce || losses > LOSSES_AT_ONCE;
+  const pause = isPaused ? retryDelay(retry, refusals ?? failures + losses) : 0;
   return {
     type: 'retryTask',
     ...common,
     notBefore: at + pause,
+    ...(refusals !== undefined && { refusals }),
     failure,
     ...(memoryMb !== undefined && { memoryMb }),
     ...(isNodeSuspect && { avoid: nodeKey(attempt.engine, attempt.node) }),
@@ -191,13 +194,13 @@ function tryAgain(
 
 /** What a job may have, but no more than a node has on which it can run: what fits nowhere would wait for ever. */
 function mostMemory({ nodes }: State, record: JobRecord, held: TaskRecord): number {
-  const { gpus = 0 } = resourcesOf(record, held);
-  const { retry, processor } = record.job;
-  const { maxMemoryMb } = retry;
+  const need = needOf(record, held);
+  const { gpus = 0 } = need.resources;
+  const { maxMemoryMb } = record.job.retry;
   let largest = 0;
   for (const node of nodes.values()) {
     const { total } = node;
-    if (!total || (total.gpus ?? 0) < gpus || !canRunImage(node, processor.image)) continue;
+    if (!total || (total.gpus ?? 0) < gpus || !canRun(node, need)) continue;
     largest = Math.max(largest, total.memoryMb);
   }
   return largest > 0 ? Math.min(maxMemoryMb, largest) : maxMemoryMb;

@@ -139,6 +139,8 @@ export type Change =
       readonly notBefore: Millis;
       readonly failures: number;
       readonly losses: number;
+      /** How often in a row the cluster had no room for it after all; no store keeps it. */
+      readonly refusals?: number;
       readonly failure: Failure;
       /** What its next attempt may use, where that is not what its step says. */
       readonly memoryMb?: number;
@@ -235,6 +237,8 @@ export type Effect =
       readonly offerIds: readonly OfferId[];
       readonly attempts: readonly {
         readonly job: Job;
+        /** Of the job, now. */
+        readonly control: Control;
         readonly task: Task;
         readonly attempt: Attempt;
         readonly resources: Resources;

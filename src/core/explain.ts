@@ -1,14 +1,15 @@
 import { amountText } from './amount.ts';
 import type { NodeKey } from './change.ts';
 import { avoidedNodes, suits } from './find.ts';
+import { freeNodes, hasRoomFor } from './free-nodes.ts';
 import type { Lane } from './lane.ts';
 import { patienceOf, placesOf } from './locality.ts';
 import { isJobEnded } from './lifecycle.ts';
 import { STEPS } from './model.ts';
-import type { AttemptId, JobId, Millis } from './model.ts';
+import type { AttemptId, EngineId, JobId, Millis } from './model.ts';
 import { queueOf } from './queue.ts';
 import { brokenLimit, dominantShare, leafOf } from './shares.ts';
-import { canRunImage, consumerOf, isUsable } from './state.ts';
+import { canReach, canRunImage, consumerOf, isUsable } from './state.ts';
 import type { JobRecord, State, TaskRecord } from './state.ts';
 
 export type ReasonCode =
@@ -167,18 +168,22 @@ function laneReason(state: State, record: JobRecord, lane: Lane, at: Millis): Re
       return { code: 'locality', message, tasks, until };
     }
   }
-  return { code: 'share', message: shareMessage(state, record), tasks };
+  return { code: 'share', message: shareMessage(state, record, lane), tasks };
 }
 
 function noNode(state: State, lane: Lane): string {
-  const { image, resources } = lane;
-  const wanted = amountText(resources);
+  const { image, engines } = lane;
+  const wanted = amountText(lane.resources);
   if (state.nodes.size === 0) return `A task needs ${wanted}, and no node is up.`;
-  const able = [...state.nodes].filter(([, node]) => canRunImage(node, image));
+  const near = [...state.nodes].filter(([, node]) => canReach(node, lane));
+  if (engines?.length === 0) return 'No engine reaches its input.';
+  if (near.length === 0) return `${reachText(engines!)}, which ${haveText(engines!)} no nodes now.`;
+  const able = near.filter(([, node]) => canRunImage(node, lane));
+  const where = engines ? ` of ${listText(engines)}` : '';
   if (able.length === 0) {
-    return `A task wants to run in the container image ${image}, and no node can do that.`;
+    return `A task wants to run in the container image ${image}, and no node${where} can do that.`;
   }
-  const what = image === undefined ? 'nodes' : 'nodes with container images';
+  const what = `nodes${where}${image === undefined ? '' : ' with container images'}`;
   const large = able.filter(([, node]) => suits(node, lane)).map(([key]) => key);
   const others = able.length - large.length;
   if (large.length === 0)
@@ -188,6 +193,11 @@ function noNode(state: State, lane: Lane): string {
     ? `A task needs ${wanted}, and none of ${large.length} ${what} gets work: they are ${idle}.`
     : `A task needs ${wanted}, and none of ${others} ${what} is that large; ${large.length} are ${idle}.`;
 }
+
+const listText = (engines: readonly EngineId[]): string => engines.join(' and ');
+const haveText = ({ length }: readonly EngineId[]): string => (length === 1 ? 'has' : 'have');
+const reachText = (engines: readonly EngineId[]): string =>
+  `Its input can be reached by ${listText(engines)} only`;
 
 /** Different reasons that are listed. */
 const REASONS_LISTED = 3;
@@ -201,7 +211,14 @@ function whyIdle({ drained, cooling, nodes }: State, keys: readonly NodeKey[]): 
   return `${listed.join('; ')}${reasons.size > listed.length ? '; …' : ''}`;
 }
 
-function shareMessage({ shares, total }: State, record: JobRecord): string {
+function shareMessage(state: State, record: JobRecord, lane: Lane): string {
+  const { shares, total } = state;
+  const roomy = freeNodes(state).filter((node) =>
+    hasRoomFor({ ...lane, engines: undefined }, node),
+  );
+  if (roomy.length > 0 && !roomy.some((node) => canReach(node.record, lane))) {
+    return `${reachText(lane.engines!)}, whose nodes are full.`;
+  }
   const { path, use } = leafOf(shares, record.control.group);
   const share = Math.round(100 * dominantShare(use, total));
   return `Other jobs go first: its group '${path}' uses ${share} % of the cluster.`;

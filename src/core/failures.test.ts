@@ -201,6 +201,41 @@ describe('a task whose attempt failed', () => {
     });
   });
 
+  test('waits longer each time that there is no room for it after all, and loses nothing by it', () => {
+    const { end, place, offerBoth, at, changes } = launched({
+      retry: { maxAttempts: 1, maxLosses: 1, delay: 1, maxDelay: 5 },
+    });
+    let now = 0;
+    for (const [index, pause] of [1000, 2000, 4000, 5000, 5000].entries()) {
+      end(0, index + 1, failing('capacity', 'preempted'), 'lost');
+      offerBoth();
+      at(now + pause - 1);
+      expect(place()).toEqual([]);
+      at((now += pause));
+      // It may go where it was.
+      expect(place()).toEqual([`/archive/1 a ${index + 2}`]);
+    }
+    expect(changes.findLast(({ type }) => type === 'retryTask')).toMatchObject({
+      failures: 0,
+      losses: 0,
+    });
+  });
+
+  test('waits no longer for want of room once something else has happened', () => {
+    const { end, place, offerBoth, at, state } = launched();
+    for (const attempt of [1, 2]) {
+      end(0, attempt, failing('capacity'), 'lost');
+      at(10_000 * attempt);
+      offerBoth();
+      place();
+    }
+    end(0, 3, failing('engine'), 'lost');
+    offerBoth();
+    expect(place()).toHaveLength(1);
+    end(0, 4, failing('capacity'), 'lost');
+    expect(state.delayed.peek()?.until).toBe(20_000 + 1000);
+  });
+
   test('is counted by its cause', () => {
     const { end, changes } = launched();
     end(0, 1, failing('processor', "cannot read 'x7'"), 'failed');

@@ -43,7 +43,8 @@ export function classify({ exitCode, signal, lastWords }: Signs): FailureKind {
 
 /** What becomes of a task whose attempt failed. */
 interface Treatment {
-  /** What it is counted against: the job's `maxAttempts` or `maxLosses`; nothing for what somebody wanted. */
+  /** What it is counted against: the job's `maxAttempts` or `maxLosses`; nothing for what is
+   * nobody's fault or somebody's wish. */
   readonly budget: 'failures' | 'losses' | 'none';
   /** Most failures of the kind, however many attempts the job allows. */
   readonly most?: number;
@@ -65,6 +66,8 @@ export const TREATMENTS: Readonly<Record<FailureKind, Treatment>> = {
   disk: INFRASTRUCTURE,
   network: INFRASTRUCTURE,
   engine: INFRASTRUCTURE,
+  // Nobody's fault, but asked again at once there would be no room yet.
+  capacity: { budget: 'none', isAtOnce: false, isNodeSuspect: false },
   operator: { budget: 'none', isAtOnce: true, isNodeSuspect: false },
 };
 

@@ -1,14 +1,15 @@
 import type { NodeKey } from './change.ts';
 import { hasRoomFor } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
-import { nextNear, nextOf } from './lane.ts';
+import { nextCached, nextNear, nextOf } from './lane.ts';
 import type { Lane, Near, Need } from './lane.ts';
-import { NO_PATIENCE, patienceOf } from './locality.ts';
+import { NO_PATIENCE, patienceOf, wholePools } from './locality.ts';
 import type { Patience, Places } from './locality.ts';
 import type { Locality, Millis } from './model.ts';
 import { brokenLimit } from './shares.ts';
-import { canRunImage, consumerOf, isUsable } from './state.ts';
+import { canRun, consumerOf, isUsable } from './state.ts';
 import type { JobRecord, NodeRecord, State, TaskRecord } from './state.ts';
+import type { Tier } from './tiers.ts';
 
 /** Which task of a job goes to which of the free nodes. */
 
@@ -16,10 +17,10 @@ import type { JobRecord, NodeRecord, State, TaskRecord } from './state.ts';
 export interface Round {
   readonly state: State;
   readonly at: Millis;
-  /** Those with GPUs come last. */
+  /** The first choice first where nothing else decides. */
   readonly nodes: readonly FreeNode[];
-  /** How many of them have no GPUs. */
-  readonly plain: number;
+  /** The same by their kind. */
+  readonly tiers: readonly Tier[];
   readonly places: Places;
   /** Nodes that were let pass, and when somebody will no longer do so. */
   readonly passes: Map<FreeNode, Millis>;
@@ -37,8 +38,11 @@ interface LaneView {
   readonly avoided: ReadonlySet<NodeKey>;
   /** How long it lets nodes pass. */
   readonly patience: Patience;
-  /** Per level, how many of the free nodes have been looked at in vain. */
+  /** Pools in which its inputs lie as a whole. */
+  readonly pools: ReadonlySet<string>;
+  /** Per level, how many of the free nodes have been looked at in vain; those of any level: of this tier, twice each. */
   readonly seen: Record<Locality, number>;
+  tier: number;
   /** Whether tasks that failed before have been tried in vain. */
   hasTriedAgain: boolean;
   isClosed: boolean;
@@ -66,7 +70,9 @@ export function viewOf(round: Round, { record, views }: Candidate, lane: Lane): 
     patience: lane.isLocated
       ? patienceOf(state.policy.locality, lane, record, places)
       : NO_PATIENCE,
+    pools: wholePools(lane, places),
     seen: { node: 0, rack: 0, pool: 0, any: 0 },
+    tier: 0,
     hasTriedAgain: false,
     isClosed: false,
   };
@@ -183,68 +189,75 @@ function findAgain({ state, nodes }: Round, view: LaneView, lane: Lane): Found |
 
 /** The first of the nodes not looked at yet that has room and near which the data of a task lies. */
 function findNear(round: Round, view: LaneView, lane: Lane, level: Near): Found | undefined {
-  const { nodes, places } = round;
-  const { seen } = view;
-  if (lane.near.node.size === 0 && lane.near[level].size === 0) return undefined;
+  const { nodes } = round;
+  const { seen, pools } = view;
+  const { near, cached } = lane;
+  const known = near.node.size + near[level].size + pools.size + cached.size;
+  if (known === 0) return undefined;
   for (; seen[level] < nodes.length; seen[level] += 1) {
     const node = nodes[seen[level]]!;
     if (!fits(view, lane, node) || !isPatienceOver(round, view, lane, node, level)) continue;
-    const task = nearTo(lane, level, node, places);
-    if (task) return { lane, task, node, locality: level };
+    const task = nearTo(round, view, lane, level, node);
+    if (task) return { ...task, lane, node };
   }
   return undefined;
 }
 
 function nearTo(
+  { places }: Round,
+  { pools }: LaneView,
   lane: Lane,
   level: Near,
   { record }: FreeNode,
-  places: Places,
-): TaskRecord | undefined {
-  if (level === 'node') return nextNear(lane, 'node', record.node);
+): Pick<Found, 'task' | 'locality'> | undefined {
   const name = record[level];
   if (name === undefined) return undefined;
-  const known = nextNear(lane, level, name);
-  if (known) return known;
-  for (const neighbour of places[level].get(name) ?? []) {
-    const task = nextNear(lane, 'node', neighbour);
+  const task =
+    nextNear(lane, level, name) ??
+    (level === 'node' ? nextCached(lane, name) : nextBeside(lane, places[level].get(name)));
+  if (task) return { task, locality: level };
+  const isWhole = level === 'node' && record.pool !== undefined && pools.has(record.pool);
+  const shared = isWhole ? nextNear(lane, 'pool', record.pool) : undefined;
+  return shared && { task: shared, locality: 'pool' };
+}
+
+/** The first task whose input lies on one of the nodes that are together in a rack or pool. */
+function nextBeside(lane: Lane, nodes: readonly NodeRecord[] = []): TaskRecord | undefined {
+  for (const { node } of nodes) {
+    const task = nextNear(lane, 'node', node);
     if (task) return task;
   }
   return undefined;
 }
 
-/**
- * The first node with room: without GPUs before with GPUs, and among equals one that has the job's bundle before one
- * that would have to fetch it.
- */
+/** The first node with room, of each kind one that has the job's bundle before one that would have to fetch it. */
 function findAny(
   round: Round,
   view: LaneView,
   lane: Lane,
   { record: { job } }: Candidate,
 ): Found | undefined {
-  const { state, nodes, plain } = round;
+  const { state, tiers } = round;
   const { bundles } = state.caches;
   const { seen } = view;
-  for (; seen.any < 2 * nodes.length; seen.any += 1) {
-    const isPlain = seen.any < 2 * plain;
-    const first = isPlain ? 0 : plain;
-    const count = isPlain ? plain : nodes.length - plain;
-    const looked = seen.any - 2 * first;
-    const node = nodes[first + (looked % count)]!;
-    if (!fits(view, lane, node)) continue;
-    const isCachedOnly = looked < count;
-    if (isCachedOnly && !bundles.get(node.key)?.has(job.processor.bundleHash)) continue;
-    if (lane.isLocated && !isPatienceOver(round, view, lane, node, 'any')) continue;
-    return { lane, task: nextOf(lane)!, node, locality: 'any' };
+  for (; view.tier < tiers.length; view.tier += 1, seen.any = 0) {
+    const tier = tiers[view.tier]!;
+    for (; seen.any < 2 * tier.length; seen.any += 1) {
+      const node = tier[seen.any % tier.length]!;
+      if (!fits(view, lane, node)) continue;
+      const isCachedOnly = seen.any < tier.length;
+      if (isCachedOnly && !bundles.get(node.key)?.has(job.processor.bundleHash)) continue;
+      if (lane.isLocated && !isPatienceOver(round, view, lane, node, 'any')) continue;
+      return { lane, task: nextOf(lane)!, node, locality: 'any' };
+    }
   }
   return undefined;
 }
 
 /** Whether tasks can run on a node at all, when nothing else does. */
-export const suits = (node: NodeRecord, { resources, image }: Need): boolean =>
+export const suits = (node: NodeRecord, need: Need): boolean =>
   node.total !== undefined &&
-  node.total.cpus >= resources.cpus &&
-  node.total.memoryMb >= resources.memoryMb &&
-  (node.total.gpus ?? 0) >= (resources.gpus ?? 0) &&
-  canRunImage(node, image);
+  node.total.cpus >= need.resources.cpus &&
+  node.total.memoryMb >= need.resources.memoryMb &&
+  (node.total.gpus ?? 0) >= (need.resources.gpus ?? 0) &&
+  canRun(node, need);

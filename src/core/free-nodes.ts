@@ -2,7 +2,7 @@ import type { Effect, NodeKey, Plan } from './change.ts';
 import { attemptId } from './ids.ts';
 import type { Lane, Need } from './lane.ts';
 import type { Attempt, Resources } from './model.ts';
-import { canRunImage, isUsable } from './state.ts';
+import { canRun, isUsable } from './state.ts';
 import type { JobRecord, NodeRecord, State, TaskRecord } from './state.ts';
 
 /** A node with something free, as it is while tasks are given to it. */
@@ -17,10 +17,9 @@ export interface FreeNode {
   readonly launches: Extract<Effect, { type: 'launch' }>['attempts'][number][];
 }
 
-/** Those without GPUs before those that have any, so that a task which needs none leaves these to others. */
+/** In no order. */
 export function freeNodes(state: State): FreeNode[] {
   const nodes: FreeNode[] = [];
-  const withGpus: FreeNode[] = [];
   for (const [key, record] of state.nodes) {
     if (record.offers.length === 0 || !isUsable(state, key)) continue;
     const node: FreeNode = { key, record, cpus: 0, memoryMb: 0, gpus: 0, launches: [] };
@@ -29,9 +28,9 @@ export function freeNodes(state: State): FreeNode[] {
       node.memoryMb += resources.memoryMb;
       node.gpus += resources.gpus ?? 0;
     }
-    (hasGpus(node) ? withGpus : nodes).push(node);
+    nodes.push(node);
   }
-  return withGpus.length > 0 ? [...nodes, ...withGpus] : nodes;
+  return nodes;
 }
 
 /** Whether it has GPUs at all, free or in use. */
@@ -46,12 +45,12 @@ export const hasRoomFor = (need: Need, node: FreeNode): boolean =>
   node.memoryMb >= need.resources.memoryMb &&
   node.gpus >= (need.resources.gpus ?? 0) &&
   (node.reservedFor === undefined || node.reservedFor === need) &&
-  canRunImage(node.record, need.image);
+  canRun(node.record, need);
 
 /** Books the next attempt of a task on a node. */
 export function launchOn(
   node: FreeNode,
-  { job }: JobRecord,
+  { job, control }: JobRecord,
   { task, attempts }: TaskRecord,
   resources: Resources,
   how: Pick<Attempt, 'launchedAt' | 'locality' | 'isSpeculative'>,
@@ -66,7 +65,7 @@ export function launchOn(
     node: node.record.node,
     ...how,
   };
-  node.launches.push({ job, task, attempt, resources });
+  node.launches.push({ job, control, task, attempt, resources });
   node.cpus -= resources.cpus;
   node.memoryMb -= resources.memoryMb;
   node.gpus -= resources.gpus ?? 0;

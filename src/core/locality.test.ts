@@ -118,24 +118,25 @@ test('an input goes where it was worked on last, but does not wait for that', ()
   const again = aJob({ id: 'again', acceptedAt: 1 });
   const told = story(aJob(), again);
   for (const node of ['a', 'b']) told.nodeUp(node, NODE);
-  told.find(product('1'));
+  told.find(product('1'), product('2'));
   told.offer('b', ONE);
-  told.place();
+  told.offer('a', ONE);
+  expect(told.place().toSorted()).toEqual(['/archive/1 a 1', '/archive/2 b 1']);
   told.end(0);
-  told.findFor(again, product('1'));
+  told.end(1);
+  told.findFor(again, product('2'));
   told.offer('a', ONE);
   told.offer('b', ONE);
-  expect(told.place()).toEqual(['/archive/1 b 1']);
-  told.findFor(again, product('1 again'));
-  told.offer('a', ONE);
-  expect(told.place()).toEqual(['/archive/1 again a 1']);
+  expect(told.place()).toEqual(['/archive/2 b 1']);
+  told.findFor(again, product('2'));
+  expect(told.place()).toEqual(['/archive/2 a 1']);
 });
 
 const somewhere: fc.Arbitrary<Location> = fc.record(
   {
     nodes: fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'far', 'gone'), { maxLength: 3 }),
     racks: fc.uniqueArray(fc.constantFrom('r1', 'r2', 'gone'), { maxLength: 2 }),
-    pool: fc.constantFrom('p', 'gone'),
+    pools: fc.uniqueArray(fc.constantFrom('p', 'gone'), { maxLength: 2 }),
   },
   { requiredKeys: [] },
 );

@@ -1,37 +1,38 @@
-import type { Lane } from './lane.ts';
+import type { Lane, Near } from './lane.ts';
 import type { NodeId } from './model.ts';
 import type { LocalityPolicy } from './policy.ts';
-import { isUsable } from './state.ts';
-import type { JobRecord, State } from './state.ts';
+import { canReach, canRun, isUsable } from './state.ts';
+import type { JobRecord, NodeRecord, State } from './state.ts';
 
 /** Which nodes that may get work are near to each other. */
 export interface Places {
-  readonly nodes: ReadonlySet<NodeId>;
-  /** Those of them that can run container images. */
-  readonly withImages: ReadonlySet<NodeId>;
-  readonly rack: ReadonlyMap<string, readonly NodeId[]>;
-  readonly pool: ReadonlyMap<string, readonly NodeId[]>;
+  /** A machine may be a node of several engines. */
+  readonly node: ReadonlyMap<NodeId, readonly NodeRecord[]>;
+  readonly rack: ReadonlyMap<string, readonly NodeRecord[]>;
+  readonly pool: ReadonlyMap<string, readonly NodeRecord[]>;
 }
 
 export function placesOf(state: State): Places {
-  const nodes = new Set<NodeId>();
-  const withImages = new Set<NodeId>();
-  const rack = new Map<string, NodeId[]>();
-  const pool = new Map<string, NodeId[]>();
-  const add = (map: Map<string, NodeId[]>, name: string | undefined, node: NodeId): void => {
+  const node = new Map<NodeId, NodeRecord[]>();
+  const rack = new Map<string, NodeRecord[]>();
+  const pool = new Map<string, NodeRecord[]>();
+  const add = (
+    map: Map<string, NodeRecord[]>,
+    name: string | undefined,
+    record: NodeRecord,
+  ): void => {
     if (name === undefined) return;
     const known = map.get(name);
-    if (known) known.push(node);
-    else map.set(name, [node]);
+    if (known) known.push(record);
+    else map.set(name, [record]);
   };
   for (const [key, record] of state.nodes) {
     if (!isUsable(state, key)) continue;
-    nodes.add(record.node);
-    if (record.hasImages) withImages.add(record.node);
-    add(rack, record.rack, record.node);
-    add(pool, record.pool, record.node);
+    add(node, record.node, record);
+    add(rack, record.rack, record);
+    add(pool, record.pool, record);
   }
-  return { nodes, withImages, rack, pool };
+  return { node, rack, pool };
 }
 
 /** Milliseconds of waiting after which a level will no longer be insisted on; each includes the one before. */
@@ -45,7 +46,7 @@ export const NO_PATIENCE: Patience = { node: 0, rack: 0, pool: 0 };
 
 /**
  * How long a lane waits for nodes near its data (delay scheduling: Zaharia et al. 2010, EuroSys, section 3). Not at all
- * for nodes that are not there or cannot run its image, and shorter where attempts are short: then waiting costs more
+ * for nodes that are not there, cannot run its image or do not reach its data, and shorter where attempts are short: then waiting costs more
  * than reading from afar. So does a GPU that stands idle: a lane that wants some waits for nothing.
  */
 export function patienceOf(
@@ -59,13 +60,27 @@ export function patienceOf(
   const most = mean === undefined ? Infinity : patience * mean;
   const wait = (seconds: number, isOfUse: boolean): number =>
     isOfUse ? Math.ceil(Math.min(1000 * seconds, most)) : 0;
-  const hasNode = lane.near.node.keys().some((name) => places.nodes.has(name));
-  const isAble =
-    lane.image === undefined
-      ? hasNode
-      : lane.near.node.keys().some((name) => places.withImages.has(name));
-  const node = wait(nodeWait, isAble);
-  const rack = node + wait(rackWait, places.rack.size > 0 && (hasNode || lane.near.rack.size > 0));
-  const pool = rack + wait(poolWait, places.pool.size > 0 && (hasNode || lane.near.pool.size > 0));
+  const isThere = (level: Near, isAble: (record: NodeRecord) => boolean): boolean =>
+    lane.near[level].keys().some((name) => places[level].get(name)?.some(isAble));
+  const isAble = (record: NodeRecord): boolean => canRun(record, lane);
+  const hasNode = isThere('node', (record) => canReach(record, lane));
+  const node = wait(nodeWait, isThere('node', isAble));
+  const rack = node + wait(rackWait, places.rack.size > 0 && (hasNode || isThere('rack', isAble)));
+  const pool = rack + wait(poolWait, places.pool.size > 0 && (hasNode || isThere('pool', isAble)));
   return { node, rack, pool };
+}
+
+const NO_POOL: ReadonlySet<string> = new Set();
+
+/**
+ * Pools of whose inputs nothing nearer is known than that they lie there: on a storage that all nodes of the pool share.
+ * Nobody has to wait for a nearer node of these.
+ */
+export function wholePools({ near }: Lane, places: Places): ReadonlySet<string> {
+  if (near.pool.size === 0) return NO_POOL;
+  const isNearer = ({ node, rack }: NodeRecord): boolean =>
+    near.node.has(node) || (rack !== undefined && near.rack.has(rack));
+  return new Set(
+    near.pool.keys().filter((name) => places.pool.get(name)?.some(isNearer) === false),
+  );
 }

@@ -24,13 +24,15 @@ export interface Resources {
 }
 
 /**
- * Where something lies, from near to far: on nodes, in racks of nodes, in a pool (a site, a storage system). What is
- * absent is not known.
+ * Where something lies, from near to far: on nodes, in racks of nodes, in pools (sites, storage systems). What is absent
+ * is not known.
  */
 export interface Location {
   readonly nodes?: readonly NodeId[];
   readonly racks?: readonly string[];
-  readonly pool?: string;
+  readonly pools?: readonly string[];
+  /** Only engines whose nodes can reach it; all of them where absent. */
+  readonly engines?: readonly EngineId[];
 }
 
 /** How near to its input an attempt runs. */
@@ -224,6 +226,12 @@ export interface Usage {
   readonly peakMemoryBytes?: number;
   readonly readBytes?: number;
   readonly writtenBytes?: number;
+  /** What its runner has brought from storages and to them; programs read and write that on the node once more. */
+  readonly storageReadBytes?: number;
+  readonly storageWrittenBytes?: number;
+  /** What its cluster has kept for it, whether it was used or not: CPUs, and MiB, times milliseconds. */
+  readonly reservedCpuMs?: number;
+  readonly reservedMemoryMbMs?: number;
   /** Where each figure comes from, e.g. `{ cpu: 'proc-stat-children', memory: 'proc-status-poll' }`. */
   readonly sources: Readonly<Record<string, string>>;
 }
@@ -235,6 +243,8 @@ export interface Usage {
  * - `processor`: the program, its bundle or what it left behind
  * - `memory`, `time`: a limit of the attempt; `disk`: the node's or the service's disk is full
  * - `network`, `engine`: the infrastructure; not the job's fault
+ * - `capacity`: the cluster had no room for it after all, or took it back: preempted, a request that was never granted,
+ *   an offer that had gone
  * - `operator`: somebody wanted it so
  */
 export const FAILURE_KINDS = [
@@ -245,6 +255,7 @@ export const FAILURE_KINDS = [
   'time',
   'network',
   'engine',
+  'capacity',
   'operator',
 ] as const;
 export type FailureKind = (typeof FAILURE_KINDS)[number];

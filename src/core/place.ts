@@ -2,9 +2,10 @@ import type { Change, Effect, NodeKey, Plan } from './change.ts';
 import { Heap } from './heap.ts';
 import { find, findIn, suits, mayRun, viewOf } from './find.ts';
 import type { Candidate, Found, Round } from './find.ts';
-import { freeNodes, hasGpus, hasRoom, hasRoomFor, launchOn } from './free-nodes.ts';
+import { freeNodes, hasRoom, hasRoomFor, launchOn } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
 import { returnIdle } from './idle.ts';
+import { hasPlace } from './lane.ts';
 import type { Lane } from './lane.ts';
 import { placesOf } from './locality.ts';
 import type { Locality, Millis } from './model.ts';
@@ -14,6 +15,7 @@ import { dominantShare, leafOf, servedOf } from './shares.ts';
 import type { ShareGroup } from './shares.ts';
 import type { JobRecord, State, TaskRecord } from './state.ts';
 import { stragglerPlans } from './stragglers.ts';
+import { tiersOf } from './tiers.ts';
 
 /** A job in the line of its group. */
 interface Waiting extends Candidate {
@@ -35,13 +37,14 @@ export function* place(state: State, at: Millis): Generator<Plan> {
   yield returnIdle(state, keptNodes(nodes), at);
 }
 
-function* fill(state: State, nodes: FreeNode[], at: Millis): Generator<Plan> {
-  const firstWithGpus = nodes.findIndex(hasGpus);
+function* fill(state: State, free: readonly FreeNode[], at: Millis): Generator<Plan> {
+  const tiers = tiersOf(state, free);
+  const nodes = tiers.flat();
   const round: Round = {
     state,
     at,
     nodes,
-    plain: firstWithGpus < 0 ? nodes.length : firstWithGpus,
+    tiers,
     places: placesOf(state),
     passes: new Map(),
   };
@@ -181,18 +184,18 @@ function leastServed(
 const launch = ({ at }: Round, record: JobRecord, found: Found): Plan =>
   launchOn(found.node, record, found.task, found.lane.resources, {
     launchedAt: at,
-    ...(found.task.task.location && {
+    ...(hasPlace(found.task.task) && {
       locality: localityOf(found.task, found.node, found.locality),
     }),
   });
 
 /** A task that goes anywhere may have come near its data by chance. */
 function localityOf({ task }: TaskRecord, { record }: FreeNode, found: Locality): Locality {
-  const { nodes = [], racks = [], pool } = task.location!;
+  const { nodes = [], racks = [], pools = [] } = task.location!;
   if (nodes.includes(record.node)) return 'node';
   if (found !== 'any') return found;
   if (record.rack !== undefined && racks.includes(record.rack)) return 'rack';
-  return pool !== undefined && record.pool === pool ? 'pool' : 'any';
+  return record.pool !== undefined && pools.includes(record.pool) ? 'pool' : 'any';
 }
 
 /** A launch uses up all offers of its node; the engine offers again what is left. */

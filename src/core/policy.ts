@@ -1,4 +1,4 @@
-import type { NodeId } from './model.ts';
+import type { EngineId, NodeId } from './model.ts';
 
 /** How the cluster is shared and how patient the scheduler is: what an operator sets, and may change while it runs. */
 export interface Policy {
@@ -9,6 +9,8 @@ export interface Policy {
   /** Racks and pools of nodes whose engine does not say. */
   readonly nodes: readonly NodePlace[];
   readonly locality: LocalityPolicy;
+  /** What a processor costs for an hour on an engine, in relation to the others; 1 where none is said. */
+  readonly costs: Readonly<Record<EngineId, number>>;
   /** Seconds after which what waits goes before everything else, and a node is kept free for it. */
   readonly agingLimit: number;
   /**
@@ -104,6 +106,7 @@ export const DEFAULT_POLICY: Policy = {
   userLimits: {},
   nodes: [],
   locality: { nodeWait: 3, rackWait: 3, poolWait: 3, patience: 0.2 },
+  costs: {},
   agingLimit: 3600,
   reserveAfter: 60,
   avoid: { failures: 3, jobs: 2, coolOff: 300, maxCoolOff: 3600 },

@@ -3,7 +3,7 @@ import type { Amount } from './amount.ts';
 import type { CoolingOff, NodeKey, Wish } from './change.ts';
 import { Durations } from './durations.ts';
 import { Heap } from './heap.ts';
-import type { Lane } from './lane.ts';
+import type { Lane, Need } from './lane.ts';
 import type {
   Attempt,
   AttemptId,
@@ -35,6 +35,8 @@ export interface TaskRecord {
   attempts: number;
   failures: number;
   losses: number;
+  /** How often in a row the cluster had no room for it after all. Forgotten with the process. */
+  refusals?: number;
   /** Where that is not what its step says. */
   memoryMb?: number;
   /** Nodes where it should not be tried again. */
@@ -244,8 +246,18 @@ export function createJobRecord(job: Job): JobRecord {
 export const consumerOf = ({ job: { user }, control }: JobRecord) => ({ user, control });
 
 /** Whether a node can run tasks in their container image, where they have one. */
-export const canRunImage = ({ hasImages }: NodeRecord, image: string | undefined): boolean =>
+export const canRunImage = ({ hasImages }: NodeRecord, { image }: Pick<Need, 'image'>): boolean =>
   image === undefined || hasImages === true;
+
+/** Whether a node reaches the input. */
+export const canReach = (
+  { engine }: Pick<NodeRecord, 'engine'>,
+  { engines }: Pick<Need, 'engines'>,
+): boolean => engines === undefined || engines.includes(engine);
+
+/** Whether a node can run tasks at all, however large it is. */
+export const canRun = (node: NodeRecord, need: Pick<Need, 'image' | 'engines'>): boolean =>
+  canRunImage(node, need) && canReach(node, need);
 
 /** What an attempt of a task may use. */
 export function resourcesOf({ job }: JobRecord, { task, memoryMb }: TaskRecord): Resources {
@@ -253,9 +265,22 @@ export function resourcesOf({ job }: JobRecord, { task, memoryMb }: TaskRecord):
   return memoryMb === undefined ? resources : { ...resources, memoryMb };
 }
 
+export const needOf = (record: JobRecord, task: TaskRecord): Need => ({
+  resources: resourcesOf(record, task),
+  image: record.job.processor.image,
+  engines: task.task.location?.engines,
+});
+
 /** Whether a node gets work at all. */
 export const isUsable = (state: State, key: NodeKey): boolean =>
   !state.drained.has(key) && !state.cooling.has(key) && state.nodes.get(key)?.away === undefined;
+
+/** Whether a task waits that could run on an engine. */
+export const isWanted = ({ waiting, jobs }: State, engine: EngineId): boolean =>
+  waiting.values().some((id) => {
+    const { control, lanes } = jobs.get(id)!;
+    return !control.isPaused && lanes.some((lane) => canReach({ engine }, lane));
+  });
 
 /** When time alone brings something about. */
 export function nextAlarm(state: State): Millis {

@@ -4,7 +4,7 @@ import { hasRoomFor, launchOn } from './free-nodes.ts';
 import type { FreeNode } from './free-nodes.ts';
 import { isJobEnded } from './lifecycle.ts';
 import type { Millis } from './model.ts';
-import { nodeKey, resourcesOf } from './state.ts';
+import { needOf, nodeKey } from './state.ts';
 import type { AttemptRecord, JobRecord, State } from './state.ts';
 
 /**
@@ -52,9 +52,8 @@ function beside(
 ): Plan | undefined {
   const task = record.tasks.get(late.task);
   if (!task || task.isDoubled) return undefined;
-  const resources = resourcesOf(record, task);
-  if (!mayRun(state, record, { resources })) return undefined;
-  const need = { resources, image: record.job.processor.image };
+  const need = needOf(record, task);
+  if (!mayRun(state, record, need)) return undefined;
   const avoided = avoidedNodes(state, record, need, at);
   const elsewhere = nodes.find(
     (node) =>
@@ -65,6 +64,6 @@ function beside(
   );
   return (
     elsewhere &&
-    launchOn(elsewhere, record, task, resources, { launchedAt: at, isSpeculative: true })
+    launchOn(elsewhere, record, task, need.resources, { launchedAt: at, isSpeculative: true })
   );
 }

@@ -1,10 +1,10 @@
-import { addReady, createLane, removeReady } from './lane.ts';
-import type { Lane } from './lane.ts';
+import { addReady, createLane, isSameNeed, removeReady } from './lane.ts';
+import type { Lane, Need } from './lane.ts';
 import { isJobEnded } from './lifecycle.ts';
 import { STEPS } from './model.ts';
-import type { Failure, Location, Millis, Resources, Step, Task } from './model.ts';
-import { LOSSES_KEPT, resourcesOf } from './state.ts';
-import type { Caches, JobRecord, State, TaskRecord } from './state.ts';
+import type { Failure, Millis, Step, Task } from './model.ts';
+import { LOSSES_KEPT, needOf } from './state.ts';
+import type { JobRecord, State, TaskRecord } from './state.ts';
 
 /** Which tasks of a job there are, which of them wait, and what is counted of those that have ended. */
 
@@ -95,8 +95,9 @@ export function reviveTask(state: State, record: JobRecord, revived: TaskRecord,
 
 /** Puts a task where it is placed from. */
 export function makeReady(state: State, record: JobRecord, task: TaskRecord, at: Millis): void {
-  const resources = resourcesOf(record, task);
-  addReady(laneOf(record, task.task.step, resources, at), task, placeOf(state.caches, task.task));
+  const lane = laneOf(record, task.task.step, needOf(record, task), at);
+  const { input } = task.task;
+  addReady(lane, task, input === undefined ? undefined : state.caches.inputs.get(input));
   if (!isJobEnded(record.state)) state.waiting.add(record.job.id);
 }
 
@@ -113,25 +114,11 @@ const isBefore = (a: Lane, b: Lane): boolean =>
     ? a.resources.memoryMb > b.resources.memoryMb
     : STEPS.indexOf(a.step) > STEPS.indexOf(b.step);
 
-function laneOf(record: JobRecord, step: Step, resources: Resources, at: Millis): Lane {
-  const { lanes } = record;
-  const known = lanes.find(
-    (lane) =>
-      lane.step === step &&
-      lane.resources.memoryMb === resources.memoryMb &&
-      lane.resources.cpus === resources.cpus &&
-      lane.resources.gpus === resources.gpus,
-  );
+function laneOf({ lanes }: JobRecord, step: Step, need: Need, at: Millis): Lane {
+  const known = lanes.find((lane) => lane.step === step && isSameNeed(lane, need));
   if (known) return known;
-  const lane = createLane(step, { resources, image: record.job.processor.image }, at);
+  const lane = createLane(step, need, at);
   const index = lanes.findIndex((other) => isBefore(lane, other));
   lanes.splice(index < 0 ? lanes.length : index, 0, lane);
   return lane;
-}
-
-/** Where an input is at hand: where it lies, and where it was worked on last. */
-function placeOf({ inputs }: Caches, { input, location }: Task): Location | undefined {
-  const cached = input === undefined ? undefined : inputs.get(input);
-  if (cached === undefined || location?.nodes?.includes(cached)) return location;
-  return { ...location, nodes: [...(location?.nodes ?? []), cached] };
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { isAttemptEnded } from '../core/lifecycle.ts';
 import type { AttemptId, AttemptState, Offer, OfferId, Resources } from '../core/model.ts';
 import type { Assignment } from '../runner/assignment.ts';
+import { OfferGone } from './engine.ts';
 import type { Engine, EngineEvent, JobLabel } from './engine.ts';
 
 export interface EngineSetup extends AsyncDisposable {
@@ -220,9 +221,9 @@ export function engineContract(name: string, setup: () => Promise<EngineSetup>):
       const { attemptId } = assignment;
       const attempts = [{ assignment, resources: news.total()!, job: JOB }];
       const gone = { node: offer!.node, offerIds: ['gone'], attempts };
-      await expect(engine.launch(gone)).rejects.toThrow(/offer/);
+      await expect(engine.launch(gone)).rejects.toBeInstanceOf(OfferGone);
       const tooMuch = { cpus: news.total()!.cpus + 1, memoryMb: SHARE.memoryMb };
-      await expect(news.launch([assignment], tooMuch)).rejects.toThrow(/offer/);
+      await expect(news.launch([assignment], tooMuch)).rejects.toBeInstanceOf(OfferGone);
       await news.untilWhole();
       // What was refused was not begun, so it is not known either.
       expect((await engine.reconcile([attemptId])).get(attemptId)).toMatchObject({ state: 'lost' });
@@ -290,7 +291,9 @@ export function engineContract(name: string, setup: () => Promise<EngineSetup>):
           .filter((id) => old.includes(id))
           .toArray(),
       ).toEqual([]);
-      await expect(engine.launch({ node, offerIds: old, attempts })).rejects.toThrow(/offer/);
+      await expect(engine.launch({ node, offerIds: old, attempts })).rejects.toBeInstanceOf(
+        OfferGone,
+      );
       const assignment = await made.assign(note('new'));
       await news.launch([assignment]);
       await news.untilEnded(assignment.attemptId);
@@ -316,7 +319,7 @@ export function engineContract(name: string, setup: () => Promise<EngineSetup>):
           );
           const launched = news.launch([assignment], resources);
           if (fate === 'refuse') {
-            await expect(launched).rejects.toThrow(/offer/);
+            await expect(launched).rejects.toBeInstanceOf(OfferGone);
             continue;
           }
           await launched;

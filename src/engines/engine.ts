@@ -22,6 +22,12 @@ export interface AttemptNews {
 /** Resolves once what the event changes is stored; an engine may wait for that before it lets its cluster forget. */
 export type Emit = (event: EngineEvent) => Promise<void>;
 
+/**
+ * What `launch` rejects with where its offers are gone, or hold less than it needs: the attempts are `lost` for want of
+ * room, which costs their tasks nothing.
+ */
+export class OfferGone extends Error {}
+
 export interface EngineStatus {
   readonly isConnected: boolean;
   /** For an operator, e.g. to which master it is connected since when, or why it is not. */
@@ -68,12 +74,13 @@ export interface Engine {
   run(emit: Emit, signal: AbortSignal): Promise<void>;
   /**
    * Starts attempts. What the offers hold beyond them comes back as a new offer. The attempt's id is the
-   * idempotency key: launching it twice runs it once. An offer that is gone makes its attempts `lost`.
+   * idempotency key: launching it twice runs it once. An offer that is gone makes its attempts `lost` for want of
+   * room, or rejects with OfferGone.
    */
   launch(launch: Launch): Promise<void>;
   /** Takes offers back whose time is over; they come again, perhaps much later. Unknown ones are not an error. */
   decline?(offerIds: readonly OfferId[]): Promise<void>;
-  /** Whether any task waits; offers are wanted only then. Told at each change. */
+  /** Whether any task waits that reaches its input there; offers are wanted only then. Told at each change. */
   demand?(isWaiting: boolean): void;
   /** Asks for the end of an attempt with all its processes. Unknown or ended attempts are not an error. */
   kill(attemptId: AttemptId): Promise<void>;

@@ -1,24 +1,32 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname } from 'node:path';
 
-import type { Attempt, Job, Resources, Step, Task } from '../core/model.ts';
+import type { Attempt, EngineId, Job, Resources, Step, Task } from '../core/model.ts';
 import type { Layout } from '../layout.ts';
 import type { Executables } from '../processes/executables.ts';
 import type { Registry } from '../processes/registry.ts';
 import type { Assignment } from '../runner/assignment.ts';
+import { isUrl, joinLocation } from '../storage/location.ts';
+import type { StorageAccess, Storages } from '../storage/storage.ts';
 import type { Store, TaskView } from '../store/store.ts';
 
 export interface AssignOptions {
   readonly store: Store;
   readonly registry: Registry;
   readonly layout: Layout;
+  readonly storages: Storages;
+  /** How the storage of a URL is reached from nodes. */
+  readonly access: (location: string) => Promise<StorageAccess | undefined>;
+  /** Where an engine's nodes read a product of a job. */
+  readonly pathFor: (job: Job, engine: EngineId, path: string) => string;
   readonly isolation: Assignment['isolation'];
   /** Bytes of stdout and stderr of one attempt. */
   readonly outputLimit: number;
 }
 
 /** Says what a runner has to do for a task: the bridge between the scheduler's numbers and files on a node. */
-export function createAssigner({ store, registry, layout, isolation, outputLimit }: AssignOptions) {
+export function createAssigner(options: AssignOptions) {
+  const { store, registry, layout, storages, access, isolation, outputLimit } = options;
   return async (
     job: Job,
     task: Task,
@@ -30,17 +38,21 @@ export function createAssigner({ store, registry, layout, isolation, outputLimit
     if (deployed?.hash !== hash)
       throw new Error(`bundle ${bundle}-${version} is no longer deployed`);
     const { wallTimeLimit, silenceLimit } = job.workflow[task.step]!;
+    const input = await inputOf(job, task, attempt);
+    const result = layout.result(job.id, task.number);
     return {
       attemptId: attempt.id,
       bundle: { name: bundle, version, hash, archive: deployed.archive },
       executables: executablesOf(registry, job, task),
       step: task.step,
-      input: await inputOf(task),
+      ...input,
+      // What a list names lies where the results do.
+      ...(await accesses(access, [input.input, result])),
       parameters: { ...job.parameters, ...stepParameters(job, task) },
       directories: {
         cache: layout.cache,
         scratch: layout.scratch(job.id, attempt.id),
-        result: layout.result(job.id, task.number),
+        result,
         log: layout.log(job.id, task.number, attempt.number),
       },
       limits: {
@@ -55,28 +67,55 @@ export function createAssigner({ store, registry, layout, isolation, outputLimit
     };
   };
 
-  async function inputOf(task: Task): Promise<string> {
-    if (task.input !== undefined) return task.input;
+  async function inputOf(job: Job, task: Task, { engine }: Attempt): Promise<Input> {
+    if (task.input !== undefined) return { input: options.pathFor(job, engine, task.input) };
     if (task.source !== undefined) {
       const source = await store.task(task.jobId, task.source);
       const files = source ? outputPaths(source) : [];
-      return files.length === 1 ? files[0]! : writeList(task, files);
+      return files.length === 1 ? { input: files[0]! } : listOf(task, files);
     }
     const from = task.step === 'aggregate' ? 'process' : 'aggregate';
     const sources = await store.finishedTasks(task.jobId, from, task.firstPeriod);
-    return writeList(task, sources.flatMap(outputPaths));
+    return listOf(task, sources.flatMap(outputPaths));
+  }
+
+  function listOf({ jobId, number }: Task, paths: readonly string[]): Promise<Input> {
+    return writeList(storages, layout.inputs(jobId, number), paths);
   }
 
   function outputPaths({ task, outputs = [] }: TaskView): string[] {
-    return outputs.map(({ path }) => join(layout.result(task.jobId, task.number), path));
+    return outputs.map(({ path }) => joinLocation(layout.result(task.jobId, task.number), path));
   }
+}
 
-  async function writeList(task: Task, paths: readonly string[]): Promise<string> {
-    const file = layout.inputs(task.jobId, task.number);
+type Input = Pick<Assignment, 'input' | 'isList'>;
+
+async function writeList(
+  storages: Storages,
+  file: string,
+  locations: readonly string[],
+): Promise<Input> {
+  const text = locations.map((location) => `${location}\n`).join('');
+  if (isUrl(file)) {
+    await storages.of(file).write(file, Buffer.from(text));
+  } else {
     await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, paths.map((path) => `${path}\n`).join(''));
-    return file;
+    await writeFile(file, text);
   }
+  return { input: file, isList: true };
+}
+
+async function accesses(
+  access: AssignOptions['access'],
+  locations: readonly string[],
+): Promise<Pick<Assignment, 'storages'>> {
+  const needed = new Map<string, StorageAccess>();
+  for (const location of locations.filter(isUrl)) {
+    const its = await access(location);
+    if (!its) throw new Error(`${location} is on no storage that nodes can reach`);
+    needed.set(its.name, its);
+  }
+  return needed.size > 0 ? { storages: [...needed.values()] } : {};
 }
 
 /** Whether a step's outputs are what the job leaves to its user. */

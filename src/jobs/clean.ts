@@ -5,6 +5,8 @@ import { isJobEnded } from '../core/lifecycle.ts';
 import { STEPS } from '../core/model.ts';
 import type { Job, JobId, JobState, Millis } from '../core/model.ts';
 import type { Layout } from '../layout.ts';
+import { isUrl, joinLocation } from '../storage/location.ts';
+import type { Storages } from '../storage/storage.ts';
 import type { JobView, Store } from '../store/store.ts';
 import { predecessors } from './reuse.ts';
 
@@ -13,6 +15,7 @@ const DAY = 86_400_000;
 export interface CleanOptions {
   readonly store: Store;
   readonly layout: Layout;
+  readonly storages: Storages;
   /** Days for which a job that left something undone keeps what it finished, so that a retry can take it over. */
   readonly keepFailed: number;
   readonly now: () => Millis;
@@ -20,28 +23,20 @@ export interface CleanOptions {
 
 /**
  * Removes the working files of jobs that have ended; what their attempts said is kept. A job that has not succeeded
- * leaves no staged results: it may have ended while they were being staged.
+ * leaves no staged results: it may have ended while they were being staged. What is on a storage that is away goes with
+ * the next sweep.
  */
-export function createCleaner({ store, layout, keepFailed, now }: CleanOptions) {
-  const remove = (path: string) => rm(path, { recursive: true, force: true });
-  const removeResults = (id: JobId) => remove(layout.results(id));
+export function createCleaner({ store, layout, storages, keepFailed, now }: CleanOptions) {
+  const files = createFiles(layout, storages);
 
   /** For a job that has ended just now. */
   async function clean(job: Job, state: JobState): Promise<void> {
     const view = await store.job(job.id);
-    await removeWorkingFiles(job, state);
-    if (keepFailed === 0 || !view || !isIncomplete(view)) await removeResults(job.id);
+    await files.removeWorking(job, state);
+    const isKept = keepFailed > 0 && view && isIncomplete(view);
+    await (isKept ? files.removeShared(job.id) : files.removeResults(job.id));
     if (state !== 'successful') return;
-    for await (const before of predecessors(store, job)) await removeResults(before.id);
-  }
-
-  async function removeWorkingFiles(job: Job, state: JobState): Promise<void> {
-    const entries = await readdir(layout.job(job.id)).catch(() => []);
-    const working = entries
-      .filter((name) => name !== 'logs' && name !== 'results')
-      .map((name) => join(layout.job(job.id), name));
-    const staged = state === 'successful' ? [] : [layout.staged(job)];
-    for (const path of [...working, layout.unstaged(job.id), ...staged]) await remove(path);
+    for await (const before of predecessors(store, job)) await files.removeResults(before.id);
   }
 
   /**
@@ -51,18 +46,25 @@ export function createCleaner({ store, layout, keepFailed, now }: CleanOptions) 
    * @throws AggregateError
    */
   async function sweep(): Promise<void> {
-    const jobIds = await readdir(layout.jobs).catch(() => []);
-    // The first question makes the store load what answers it: a quarter of the memory of a server without jobs.
-    if (jobIds.length === 0) return;
     const errors: unknown[] = [];
-    const needed = await neededResults();
+    const shared = await files.listShared().catch((error: unknown) => {
+      errors.push(error);
+      return new Set<JobId>();
+    });
+    const jobIds = new Set([...(await readdir(layout.jobs).catch(() => [])), ...shared]);
+    // The first question makes the store load what answers it: a quarter of the memory of a server without jobs.
+    const needed = jobIds.size > 0 ? await neededResults(store) : new Set<JobId>();
     for (const jobId of jobIds) {
       try {
         const view = await store.job(jobId);
         if (!view || !isJobEnded(view.state)) continue;
-        await removeWorkingFiles(view.job, view.state);
+        await files.removeWorking(view.job, view.state);
+        // Nobody is asked to remove what is not there: ended jobs are many.
+        if (!shared.has(jobId)) continue;
         const isKept = isIncomplete(view) && now() < view.endedAt! + keepFailed * DAY;
-        if (!isKept && !needed.has(jobId)) await removeResults(jobId);
+        await (isKept || needed.has(jobId)
+          ? files.removeShared(jobId)
+          : files.removeResults(jobId));
       } catch (error) {
         errors.push(error);
       }
@@ -72,25 +74,67 @@ export function createCleaner({ store, layout, keepFailed, now }: CleanOptions) 
     }
   }
 
-  /** Jobs that are being done again. */
-  async function neededResults(): Promise<Set<JobId>> {
-    const needed = new Set<JobId>();
-    let after: string | undefined;
-    do {
-      const page = await store.jobs({
-        states: ['accepted', 'running'],
-        limit: 1000,
-        ...(after !== undefined && { after }),
-      });
-      for (const { job } of page.items) {
-        for await (const before of predecessors(store, job)) needed.add(before.id);
-      }
-      after = page.next;
-    } while (after !== undefined);
-    return needed;
-  }
-
   return { clean, sweep };
+}
+
+/** The files of jobs, here and where nodes see them. */
+function createFiles(layout: Layout, storages: Storages) {
+  /** Whether what nodes have to see lies on a storage, apart from all other files of the jobs. */
+  const isApart = isUrl(layout.sharedJobs);
+
+  const remove = (location: string): Promise<void> =>
+    isUrl(location)
+      ? storages.of(location).remove(location)
+      : rm(location, { recursive: true, force: true });
+
+  return {
+    async removeWorking(job: Job, state: JobState): Promise<void> {
+      const entries = await readdir(layout.job(job.id)).catch(() => []);
+      const working = entries
+        .filter((name) => name !== 'logs' && name !== 'results')
+        .map((name) => join(layout.job(job.id), name));
+      const staged = state === 'successful' ? [] : [layout.staged(job)];
+      for (const path of [...working, layout.unstaged(job.id), ...staged]) await remove(path);
+    },
+
+    /** What a job has on a storage beside its results. */
+    async removeShared(id: JobId): Promise<void> {
+      if (isApart) await remove(joinLocation(layout.sharedJob(id), 'inputs'));
+    },
+
+    /** Nothing else of a job that has ended is left on a storage. */
+    removeResults: (id: JobId) => remove(isApart ? layout.sharedJob(id) : layout.results(id)),
+
+    /** Jobs of which something lies where nodes see it. */
+    async listShared(): Promise<Set<JobId>> {
+      if (!isApart) return new Set(await readdir(layout.jobs).catch(() => []));
+      const found = new Set<JobId>();
+      const storage = storages.of(layout.sharedJobs);
+      if (!(await storage.stat(layout.sharedJobs))) return found;
+      for await (const entries of storage.list(layout.sharedJobs)) {
+        for (const { name } of entries) found.add(name);
+      }
+      return found;
+    },
+  };
+}
+
+/** Jobs that are being done again. */
+async function neededResults(store: Store): Promise<Set<JobId>> {
+  const needed = new Set<JobId>();
+  let after: string | undefined;
+  do {
+    const page = await store.jobs({
+      states: ['accepted', 'running'],
+      limit: 1000,
+      ...(after !== undefined && { after }),
+    });
+    for (const { job } of page.items) {
+      for await (const before of predecessors(store, job)) needed.add(before.id);
+    }
+    after = page.next;
+  } while (after !== undefined);
+  return needed;
 }
 
 export type Cleaner = ReturnType<typeof createCleaner>;

@@ -140,5 +140,7 @@ const REMEDIES: Readonly<Record<FailureKind, (id: JobId) => string>> = {
     `Look whether storage and network are there again, then: pushbroom retry ${id} --cause network`,
   engine: (id) =>
     `Look at 'pushbroom nodes', drain a node that is broken, then: pushbroom retry ${id} --cause engine`,
+  capacity: (id) =>
+    `The cluster had no room for it. Look at 'pushbroom nodes', then: pushbroom retry ${id} --cause capacity`,
   operator: (id) => `Somebody ended it. To do it again: pushbroom retry ${id}`,
 };

@@ -1,11 +1,12 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { createTestNode, run } from '../../test/fixtures/bundles.ts';
 import type { TestNode } from '../../test/fixtures/bundles.ts';
 import { aTask, storeEnded } from '../../test/fixtures/ended-tasks.ts';
 import { aJob, l3, periods } from '../../test/fixtures/jobs.ts';
+import { away } from '../../test/fixtures/storages.ts';
 import { createStoredJobs } from '../../test/fixtures/stored-job.ts';
 import type { StoredJobs } from '../../test/fixtures/stored-job.ts';
 import type { Job, Task } from '../core/model.ts';
@@ -32,14 +33,16 @@ async function store(job: Parameters<typeof aJob>[0]): Promise<Job> {
 
 /** A finished task with one output, whose content is what it is. */
 async function finish(task: Task, content: string): Promise<void> {
-  const directory = jobs.layout.result(task.jobId, task.number);
+  const directory = jobs.pathOf(jobs.layout.result(task.jobId, task.number));
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, 'out.tif'), content);
   await storeEnded(jobs.store, task, [{ path: 'out.tif', size: content.length }]);
 }
 
 const taken = ({ jobId, number }: Task) =>
-  readFile(join(jobs.layout.result(jobId, number), 'out.tif'), 'utf8').catch(() => undefined);
+  readFile(join(jobs.pathOf(jobs.layout.result(jobId, number)), 'out.tif'), 'utf8').catch(
+    () => undefined,
+  );
 
 test('a task whose product was processed before takes its outputs over, whatever its number', async () => {
   await store({ id: 'old' });
@@ -158,4 +161,59 @@ test('an aggregation by another version, or in other partitions, is made anew', 
     await reuse(job, aggregate(id));
     expect(await taken(aggregate(id))).toBeUndefined();
   }
+});
+
+describe('results on a storage', () => {
+  beforeEach(async () => {
+    await jobs[Symbol.asyncDispose]();
+    jobs = await createStoredJobs({ apart: true });
+    reuse = createReuse(jobs);
+  });
+
+  const left = (jobId: string) => readdir(jobs.pathOf(jobs.layout.results(jobId))).catch(() => []);
+
+  test('are copied there, and the other job keeps its own', async () => {
+    await store({ id: 'old' });
+    await finish(aTask('old', 3, { key: '/archive/x' }), 'old outputs');
+    const job = await store({ id: 'new', ...retryOf('old') });
+    const task = aTask('new', 0, { key: '/archive/x' });
+    await reuse(job, task);
+    await reuse(job, task);
+    expect(await taken(task)).toBe('old outputs');
+    expect(await taken(aTask('old', 3))).toBe('old outputs');
+    expect(await left('new')).toEqual(['0']);
+    const result = jobs.pathOf(jobs.layout.result('new', 0));
+    expect((await readdir(result)).toSorted()).toEqual([MANIFEST, 'out.tif']);
+    expect(JSON.parse(await readFile(join(result, MANIFEST), 'utf8'))).toEqual([
+      { path: 'out.tif', size: 11 },
+    ]);
+  });
+
+  test('are not taken over where they are gone or are not whole', async () => {
+    await store({ id: 'old' });
+    await finish(aTask('old', 0), 'gone');
+    await finish(aTask('old', 1), 'cut off');
+    await rm(jobs.pathOf(jobs.layout.result('old', 0)), { recursive: true });
+    await writeFile(join(jobs.pathOf(jobs.layout.result('old', 1)), 'out.tif'), 'cut');
+    const job = await store({ id: 'new', ...retryOf('old') });
+    for (const number of [0, 1]) await reuse(job, aTask('new', number));
+    expect(await left('new')).toEqual([]);
+  });
+
+  test('that an attempt has committed stand', async () => {
+    await store({ id: 'old' });
+    await finish(aTask('old', 0), 'old outputs');
+    const job = await store({ id: 'new', ...retryOf('old') });
+    await finish(aTask('new', 0), 'new outputs');
+    await reuse(job, aTask('new', 0));
+    expect(await taken(aTask('new', 0))).toBe('new outputs');
+  });
+
+  test('cannot be known while it is away: the task is not made anew for that', async () => {
+    await store({ id: 'old' });
+    await finish(aTask('old', 0), 'old outputs');
+    const job = await store({ id: 'new', ...retryOf('old') });
+    jobs.storage.trouble = (_, location) => away(location);
+    await expect(reuse(job, aTask('new', 0))).rejects.toThrow('is away');
+  });
 });

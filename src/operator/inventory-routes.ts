@@ -28,9 +28,15 @@ export function addInventoryRoutes(app: FastifyInstance, options: OperatorOption
     '/api/datasets',
     { schema: { tags: ['inventory'], response: { 200: pageOf(Dataset), ...failures } } },
     async () => ({
-      items: options.datasets.map(({ patterns, bands, ...dataset }) => ({
+      items: options.datasets.map(({ patterns, roots, bands, ...dataset }) => ({
         ...dataset,
         patterns: [...patterns],
+        ...(roots && {
+          roots: roots.map(({ engines, ...root }) => ({
+            ...root,
+            ...(engines && { engines: [...engines] }),
+          })),
+        }),
         ...(bands && { bands: [...bands] }),
       })),
     }),

@@ -102,6 +102,10 @@ const Usage = Type.Object({
   peakMemoryBytes: Type.Optional(Type.Number()),
   readBytes: Type.Optional(Type.Number()),
   writtenBytes: Type.Optional(Type.Number()),
+  storageReadBytes: Type.Optional(Type.Number()),
+  storageWrittenBytes: Type.Optional(Type.Number()),
+  reservedCpuMs: Type.Optional(Type.Number()),
+  reservedMemoryMbMs: Type.Optional(Type.Number()),
   sources: Texts,
 });
 
@@ -153,6 +157,16 @@ export const Dataset = Type.Object({
   name: Type.String(),
   productType: Type.String(),
   patterns: Type.Array(Type.String()),
+  roots: Type.Optional(
+    Type.Array(
+      Type.Object({
+        location: Type.String(),
+        pool: Type.Optional(Type.String()),
+        engines: Type.Optional(Type.Array(Type.String())),
+      }),
+      { description: 'Places that all have its products; the patterns are relative to each' },
+    ),
+  ),
   minDate: Type.Optional(Type.String()),
   maxDate: Type.Optional(Type.String()),
   regionName: Type.Optional(Type.String()),

@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Period, Product } from '../core/model.ts';
 import { days, periods } from '../core/periods.ts';
+import { storagesWith } from '../../test/fixtures/storages.ts';
 import { PushbroomError } from '../errors.ts';
 import type { Dataset } from './dataset.ts';
 import { findProducts } from './find.ts';
@@ -44,6 +45,8 @@ function find({ patterns, range, regionName, dataset, ...options }: Request) {
       ...(regionName !== undefined && { regionName }),
     },
     periods: range ? [range] : [],
+    storages: storagesWith(),
+    engines: [],
     ...options,
   });
 }
@@ -388,10 +391,10 @@ test('products say where they lie, in objects that they share', async () => {
   const location = { pool: 'hall 2', pattern: `${root}/(?<node>n[^/]+)/.*` };
   const products = await found({ patterns: [`${root}/.*/.*`], dataset: { location } });
   expect(products.map(({ path, location: its }) => [path.slice(root.length + 1), its])).toEqual([
-    ['n1/a', { pool: 'hall 2', nodes: ['n1'] }],
-    ['n1/b', { pool: 'hall 2', nodes: ['n1'] }],
-    ['n2/a', { pool: 'hall 2', nodes: ['n2'] }],
-    ['x/a', { pool: 'hall 2' }],
+    ['n1/a', { pools: ['hall 2'], nodes: ['n1'] }],
+    ['n1/b', { pools: ['hall 2'], nodes: ['n1'] }],
+    ['n2/a', { pools: ['hall 2'], nodes: ['n2'] }],
+    ['x/a', { pools: ['hall 2'] }],
   ]);
   expect(products[0]!.location).toBe(products[1]!.location);
 });

@@ -1,18 +1,26 @@
-import type { Dirent } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { Day, Period, Product, ProductQuery } from '../core/model.ts';
+import type { Day, Location, Period, Product, ProductQuery } from '../core/model.ts';
 import type { ProductLimit } from '../core/policy.ts';
 import { dayNumber, dayOfNumber } from '../core/time.ts';
-import { messageOf, PushbroomError } from '../errors.ts';
+import { PushbroomError } from '../errors.ts';
+import type { Patience } from '../storage/patience.ts';
+import type { Storages } from '../storage/storage.ts';
 import type { Dataset } from './dataset.ts';
+import { openDirectories } from './directories.ts';
+import type { Directories, Listing } from './directories.ts';
 import { createLocator } from './location.ts';
+import { findNodes } from './nodes.ts';
 import { expandPattern, expressionOf, isRegionName, levelsOf } from './patterns.ts';
 import type { Expansion, Levels } from './patterns.ts';
+import { enginesOf, withoutSlash } from './roots.ts';
+import type { EngineSight } from './roots.ts';
 
-export interface FindOptions {
+export interface FindOptions extends Patience {
   readonly dataset: Dataset;
+  readonly storages: Storages;
+  /** All that there are. */
+  readonly engines: readonly EngineSight[];
   readonly query: ProductQuery;
   /** In order of their starts and of their ends; days outside of them are not searched. */
   readonly periods: readonly Period[];
@@ -20,7 +28,8 @@ export interface FindOptions {
   readonly batch?: number;
   /** More products than this are an error. */
   readonly limit?: ProductLimit;
-  readonly signal?: AbortSignal;
+  /** Told once what keeps a search from knowing on which nodes its products lie. */
+  readonly warn?: (message: string) => void;
 }
 
 /** More than a century. */
@@ -39,23 +48,29 @@ const READ_AHEAD = 4;
  * Finds the products of a dataset (specification B.8.2): files or directories below the directories that its patterns
  * name literally, where names that begin with `_` or `.` are invisible. The same archive gives the same order, which is
  * that of first periods. A product belongs to the periods of all the days for which its pattern was expanded to what
- * matched it first; without periods, to the one with index 0.
+ * matched it first; without periods, to the one with index 0. One of a dataset with several roots is known by its path
+ * under the first, whichever of them has answered.
  *
  * @throws INVALID_PARAMETER for a missing archive, a wrong region name, too many days or products;
  *   UNAVAILABLE when a directory cannot be read; the signal's reason when it aborts
  */
 export async function* findProducts(options: FindOptions): AsyncGenerator<Product[]> {
+  yield* findNodes(options, batchesOf(options, await plan(options)));
+}
+
+async function* batchesOf(
+  options: FindOptions,
+  { directories, searches }: Plan,
+): AsyncGenerator<Product[]> {
   const { dataset, periods, batch = DEFAULT_BATCH, limit, signal } = options;
-  const searches = await plan(options);
-  const locate = createLocator(dataset.location);
   let size = Math.min(FIRST_BATCH, batch);
   let products: Product[] = [];
   let count = 0;
-  for await (const { paths, days } of walkAll(searches, openArchive(dataset, signal))) {
-    const contribution = contributionOf(days, periods);
+  for await (const { paths, search } of walkAll(searches, openArchive(directories, signal))) {
+    const contribution = contributionOf(search.days, periods);
     for (const path of paths) {
       if (limit && ++count > limit.products) throw tooMany(dataset, limit);
-      const location = locate(path);
+      const location = search.locate(path);
       products.push({ path, ...contribution, ...(location && { location }) });
       if (products.length < size) continue;
       yield products;
@@ -79,10 +94,17 @@ const invalid = (locator: string, message: string): PushbroomError =>
 interface Search extends Expansion, Levels {
   /** The directory that has to be there, whatever the day and region. */
   readonly root: string;
+  readonly locate: (path: string) => Location | undefined;
 }
 
-/** What to look for and where, in the order of first days: the scheduler takes a period that others follow for complete. */
-async function plan({ dataset, query, periods }: FindOptions): Promise<Search[]> {
+interface Plan {
+  readonly directories: Directories;
+  /** What to look for and where, in the order of first days: the scheduler takes a period that others follow for complete. */
+  readonly searches: readonly Search[];
+}
+
+async function plan(options: FindOptions): Promise<Plan> {
+  const { dataset, query, periods } = options;
   const regionName = query.regionName ?? dataset.regionName;
   if (regionName !== undefined && !isRegionName(regionName)) {
     throw invalid(
@@ -91,34 +113,36 @@ async function plan({ dataset, query, periods }: FindOptions): Promise<Search[]>
     );
   }
   const days = daysToSearch(dataset, query, periods);
+  const directories = openDirectories(options);
+  const above = withoutSlash(dataset.roots?.[0]?.location ?? '');
   const searches: Search[] = [];
   for (const pattern of dataset.patterns) {
-    const root = levelsOf(pattern).base;
-    await checkRoot(dataset, root);
-    const expansions = expandPattern(pattern, days, regionName);
-    for (const expansion of expansions) {
-      searches.push({ ...expansion, ...levelsOf(expansion.pattern), root });
+    const root = above + levelsOf(pattern).base;
+    await directories.check(root);
+    const locate = locatorOf(options, root);
+    for (const expansion of expandPattern(pattern, days, regionName)) {
+      const { base, components } = levelsOf(expansion.pattern);
+      searches.push({ ...expansion, base: above + base, components, root, locate });
     }
   }
-  return dataset.patterns.length === 1 ? searches : searches.toSorted(byFirstDay);
+  return {
+    directories,
+    searches: dataset.patterns.length === 1 ? searches : searches.toSorted(byFirstDay),
+  };
+}
+
+/** Tells where the products below a directory lie, and who can read them. */
+function locatorOf({ dataset, engines }: FindOptions, root: string): Search['locate'] {
+  const roots = dataset.roots ?? [{ location: root }];
+  const able = enginesOf(engines, roots);
+  const pools = roots.flatMap(({ pool }) => pool ?? []);
+  return createLocator(dataset.location, { pools, ...(able && { engines: able }) });
 }
 
 const byFirstDay = (a: Search, b: Search): number => {
   const [from = '', other = ''] = [a.days?.from, b.days?.from];
   return from < other ? -1 : from > other ? 1 : 0;
 };
-
-async function checkRoot(dataset: Dataset, root: string): Promise<void> {
-  const problem = await stat(root || '/').then(
-    (found) => (found.isDirectory() ? undefined : 'is not a directory'),
-    (error: unknown) => `cannot be read (${messageOf(error)})`,
-  );
-  if (problem === undefined) return;
-  throw invalid(
-    'inputDataSetName',
-    `dataset "${dataset.name}": ${root} ${problem}; mount the archive there or correct the dataset's path`,
-  );
-}
 
 /** Each day of the periods once, as far as the dataset has it; `undefined` for a request without days. */
 function daysToSearch(
@@ -145,30 +169,25 @@ function daysToSearch(
   return found;
 }
 
-/** What is visible in a directory. */
-interface Listing {
-  /** Sorted by code units. */
-  readonly names: readonly string[];
-  /** Those that may be looked into. */
-  readonly directories: readonly string[];
-}
-
 interface Archive {
   /** What is in a directory; `undefined` if it is not there. */
   list(directory: string): Promise<Listing | undefined>;
   /** Begins to list what will be asked for soon. */
   expect(directory: string): void;
+  /** The highest directory below the root that is not there, so that a missing year costs one look and not 365. */
+  topmostAbsent(directory: string, root: string): Promise<string>;
 }
 
 interface Found {
   readonly paths: readonly string[];
-  readonly days: Period | undefined;
+  readonly search: Search;
 }
 
 async function* walkAll(searches: readonly Search[], archive: Archive): AsyncGenerator<Found> {
   const sieves = createSieves(searches);
   let absent: string | undefined;
-  for (const [index, { base, components, root, days }] of searches.entries()) {
+  for (const [index, search] of searches.entries()) {
+    const { base, components, root } = search;
     const isNew = sieves(index);
     if (absent !== undefined && `${base}/`.startsWith(absent)) continue;
     if (/\/[._]/.test(base.slice(root.length))) continue;
@@ -176,10 +195,10 @@ async function* walkAll(searches: readonly Search[], archive: Archive): AsyncGen
     for (const next of searches.slice(index + 1, index + 1 + READ_AHEAD)) archive.expect(next.base);
     if (isThere) {
       for await (const paths of walk(base, components.map(expressionOf), archive)) {
-        yield { paths: paths.filter(isNew), days };
+        yield { paths: paths.filter(isNew), search };
       }
     } else {
-      absent = `${await topmostAbsent(base, root)}/`;
+      absent = `${await archive.topmostAbsent(base, root)}/`;
     }
   }
 }
@@ -198,34 +217,18 @@ async function* walk(
   else for (const path of paths) yield* walk(path, deeper, archive);
 }
 
-/** The highest directory below the root that is not there, so that a missing year costs one look and not 365. */
-async function topmostAbsent(directory: string, root: string): Promise<string> {
-  let top = directory;
-  for (let parent = dirname(top); parent.length > root.length; parent = dirname(parent)) {
-    if (
-      await stat(parent).then(
-        () => true,
-        () => false,
-      )
-    )
-      break;
-    top = parent;
-  }
-  return top;
-}
-
 /**
  * Lists directories and remembers what it has seen last, since a pattern with the day in the file's name asks for the
  * same directory day by day.
  */
-function openArchive(dataset: Dataset, signal: AbortSignal | undefined): Archive {
+function openArchive(source: Directories, signal: AbortSignal | undefined): Archive {
   const remembered = new Map<string, Promise<Listing | undefined>>();
   const sizes = new Map<string, number>();
   let size = 0;
   let lookedAt = 0;
 
   async function readAndCount(directory: string): Promise<Listing | undefined> {
-    const listing = await read(dataset, directory);
+    const listing = await source.list(directory);
     const count = 1 + (listing?.names.length ?? 0);
     sizes.set(directory, count);
     size += count;
@@ -259,33 +262,16 @@ function openArchive(dataset: Dataset, signal: AbortSignal | undefined): Archive
       // Where a directory is huge, one is enough. Whether it fails is told when it is its turn.
       if (size <= MAX_REMEMBERED) begin(directory).catch(() => undefined);
     },
+    topmostAbsent: async (directory, root) => {
+      let top = directory;
+      for (let parent = dirname(top); parent.length > root.length; parent = dirname(parent)) {
+        if (await source.has(parent)) break;
+        top = parent;
+      }
+      return top;
+    },
   };
 }
-
-async function read(dataset: Dataset, directory: string): Promise<Listing | undefined> {
-  try {
-    const entries = await readdir(directory || '/', { withFileTypes: true });
-    const visible = entries.filter((entry) => !/^[._]/.test(entry.name) && isProductLike(entry));
-    const namesOf = (some: readonly Dirent[]) => some.map(({ name }) => name).toSorted();
-    return {
-      names: namesOf(visible),
-      directories: namesOf(visible.filter((entry) => !entry.isFile())),
-    };
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-    }
-    throw new PushbroomError(
-      'UNAVAILABLE',
-      `dataset "${dataset.name}": cannot list ${directory}: ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-/** Archives are full of links, so these are followed; sockets, pipes and devices are no products. */
-const isProductLike = (entry: Dirent): boolean =>
-  entry.isFile() || entry.isDirectory() || entry.isSymbolicLink();
 
 /**
  * For each search in turn, whether a path is found for the first time. That is remembered for a base only from the first

@@ -10,7 +10,7 @@ test('without a location nothing is known', () => {
 
 test('what holds for all products is said of each', () => {
   const location = { nodes: ['n1', 'n2'], pool: 'hall 2' };
-  expect(createLocator(location)('/a/b')).toEqual(location);
+  expect(createLocator(location)('/a/b')).toEqual({ nodes: ['n1', 'n2'], pools: ['hall 2'] });
 });
 
 test('the path goes before what holds for all', () => {
@@ -21,11 +21,11 @@ test('the path goes before what holds for all', () => {
     pattern: '/(?<pool>[^/]+)/data/(?<rack>r.)-(?<node>.*)',
   });
   expect(locate('/xfs/data/r7-n12/2020/a.zip')).toEqual({
-    pool: 'xfs',
+    pools: ['xfs'],
     racks: ['r7'],
     nodes: ['n12'],
   });
-  expect(locate('/xfs/data/n12/a.zip')).toEqual({ nodes: ['n0'], racks: ['r0'], pool: 'p0' });
+  expect(locate('/xfs/data/n12/a.zip')).toEqual({ nodes: ['n0'], racks: ['r0'], pools: ['p0'] });
 });
 
 test.each([
@@ -60,4 +60,20 @@ test.each([
   ['/(?<node>.*)/${yyyy}', 'has a variable; it can have none'],
 ])('the pattern %s is refused', (pattern, message) => {
   expect(() => checkPlacePattern(pattern)).toThrow(message);
+});
+
+test('what holds everywhere is said as well, and each pool once', () => {
+  const everywhere = { pools: ['calvalus', 'xfs'], engines: ['yarn'] };
+  expect(createLocator({}, everywhere)('/a')).toEqual(everywhere);
+  const locate = createLocator({ pool: 'p0', pattern: '/(?<pool>[^/]+)' }, everywhere);
+  expect(locate('/xfs/a')).toEqual({ pools: ['xfs', 'calvalus'], engines: ['yarn'] });
+  const other = createLocator({ pool: 'p0', pattern: '/(?<pool>x)' }, everywhere);
+  expect(other('/y')).toEqual({ pools: ['p0', 'calvalus', 'xfs'], engines: ['yarn'] });
+});
+
+test('the path of a URL tells as any other, but only on that storage', () => {
+  const locate = createLocator({ pool: 'p', pattern: 'hdfs://a/data/(?<node>[^/]+)' });
+  expect(locate('hdfs://a/data/n1/x')).toEqual({ pools: ['p'], nodes: ['n1'] });
+  expect(locate('hdfs://b/data/n1/x')).toEqual({ pools: ['p'] });
+  expect(locate('/data/n1/x')).toEqual({ pools: ['p'] });
 });

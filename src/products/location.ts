@@ -1,6 +1,7 @@
 import type { Location } from '../core/model.ts';
+import { parseUrl } from '../storage/location.ts';
 import type { DatasetLocation } from './dataset.ts';
-import { expressionOf, namesOf } from './patterns.ts';
+import { expressionOf, namesOf, startOf } from './patterns.ts';
 
 const GROUPS = ['node', 'rack', 'pool'] as const;
 type Told = { readonly [K in (typeof GROUPS)[number]]?: string };
@@ -24,13 +25,22 @@ export function checkPlacePattern(pattern: string): void {
 /**
  * Tells where products lie by their paths. Equal places are the same object, as a million products may lie on a few
  * nodes.
+ *
+ * @param everywhere what holds for all products besides
  */
-export function createLocator({ pattern, ...ofAll }: DatasetLocation = {}): (
-  path: string,
-) => Location | undefined {
+export function createLocator(
+  { pattern, pool: poolOfAll, ...rest }: DatasetLocation = {},
+  { pools = [], ...everywhere }: Pick<Location, 'pools' | 'engines'> = {},
+): (path: string) => Location | undefined {
+  const withPools = (pool: string | undefined): Location => {
+    const all = new Set([...(pool === undefined ? [] : [pool]), ...pools]);
+    return all.size > 0 ? { pools: [...all] } : {};
+  };
+  const ofAll: Location = { ...rest, ...everywhere, ...withPools(poolOfAll) };
   const byDefault = Object.keys(ofAll).length > 0 ? ofAll : undefined;
   if (pattern === undefined) return () => byDefault;
-  const expressions = namesOf(pattern).map(expressionOf);
+  const start = startOf(pattern);
+  const expressions = namesOf(parseUrl(pattern)?.path ?? pattern).map(expressionOf);
   const remembered = new Map<string, Location>();
   let last: { readonly beginning: string; readonly location: Location | undefined } | undefined;
 
@@ -46,12 +56,14 @@ export function createLocator({ pattern, ...ofAll }: DatasetLocation = {}): (
       ...ofAll,
       ...(node !== undefined && { nodes: [node] }),
       ...(rack !== undefined && { racks: [rack] }),
-      ...(pool !== undefined && { pool }),
+      ...(pool !== undefined && withPools(pool)),
     };
     remembered.set(key, location);
     return location;
   };
-  return (path) => {
+  return (location) => {
+    if (!location.startsWith(start)) return byDefault;
+    const path = location.slice(start.length);
     // Products come directory by directory: most begin as the one before.
     const beginning = path.slice(0, endOfNames(path, expressions.length));
     if (last?.beginning !== beginning) last = { beginning, location: locate(beginning) };

@@ -132,7 +132,7 @@ test.each([
   ['/a/../b', '"/a/../b" has the part ".."'],
   [String.raw`/a/\.\./b`, String.raw`has the part "\.\."`],
   ['/a/./b', 'has the part "."'],
-  ['s3://bucket/x', '"s3://bucket/x" is a URL'],
+  ['s3://bucket/x', '"s3://bucket/x" is a URL of no configured storage; there is none'],
   ['/', '"/" names no file'],
 ])('the pattern %s is refused', (pattern, message) => {
   expect(() => checkPattern(pattern)).toThrow(message);
@@ -152,4 +152,22 @@ test('a slash divides a pattern, but not within a class', () => {
       expect(namesOf(`/${names.join('/')}`)).toEqual(names);
     }),
   );
+});
+
+test('a URL of a configured storage is a pattern whose storage is no expression', () => {
+  const storages = ['hdfs://cal.valus', 'hdfs://b'];
+  const pattern = 'hdfs://cal.valus/eodata/${yyyy}/a.*';
+  expect(() => checkPattern(pattern, storages)).not.toThrow();
+  expect(() => checkPattern('hdfs://calXvalus/a', storages)).toThrow(
+    'is a URL of no configured storage; there is hdfs://cal.valus, hdfs://b',
+  );
+  expect(() => checkPattern('hdfs://b', storages)).toThrow('"hdfs://b" names no file');
+  expect(() => checkPattern('hdfs://b/../a', storages)).toThrow('has the part ".."');
+  expect(resolvePattern(pattern, '/etc')).toBe(pattern);
+  const [expansion] = expandPattern(pattern, ['2020-02-01']);
+  expect(levelsOf(expansion!.pattern)).toEqual({
+    base: 'hdfs://cal.valus/eodata/2020',
+    components: ['a.*'],
+  });
+  expect(levelsOf('hdfs://b/.*')).toEqual({ base: 'hdfs://b', components: ['.*'] });
 });

@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import type { Day, Period } from '../core/model.ts';
 import { dayNumber, dayOfYear } from '../core/time.ts';
+import { isUrl, parseUrl } from '../storage/location.ts';
 
 /** A pattern with its variables replaced. */
 export interface Expansion {
@@ -31,17 +32,29 @@ export function splitPatterns(text: string): string[] {
  * any character, as none of it is taken for an expression.
  */
 export function resolvePattern(pattern: string, directory: string): string {
-  if (pattern.startsWith('/')) return pattern;
+  if (pattern.startsWith('/') || isUrl(pattern)) return pattern;
   const [upwards] = /^(\.{1,2}\/+)*/.exec(pattern)!;
   const start = resolve(directory, upwards).replace(/\/$/, '');
   return `${escapeExpression(start)}/${pattern.slice(upwards.length)}`;
 }
 
-/** @throws Error for a pattern that could not be searched for, whatever the day and region */
-export function checkPattern(pattern: string): void {
-  if (/^[a-z][a-z\d+.-]*:\/\//i.test(pattern)) {
-    throw new Error(`"${pattern}" is a URL; only paths of mounted file systems can be searched`);
-  }
+/**
+ * @param storages the beginnings of URLs that can be searched, as `hdfs://calvalus`
+ * @throws Error for a location that is a URL, but not of one of these
+ */
+export function checkStorage(location: string, storages: readonly string[]): void {
+  const start = startOf(location);
+  if (start === '' || storages.includes(start)) return;
+  const known = storages.length > 0 ? storages.join(', ') : 'none';
+  throw new Error(`"${location}" is a URL of no configured storage; there is ${known}`);
+}
+
+/**
+ * @param storages as `checkStorage` takes them
+ * @throws Error for a pattern that could not be searched for, whatever the day and region
+ */
+export function checkPattern(pattern: string, storages: readonly string[] = []): void {
+  checkStorage(pattern, storages);
   for (const expansion of expandPattern(pattern, ['2000-01-01'], 'region')) {
     const { components } = levelsOf(expansion.pattern);
     if (components.length === 0) throw new Error(`"${pattern}" names no file`);
@@ -83,9 +96,15 @@ export const isRegionName = (name: string): boolean =>
 export const namesOf = (pattern: string): string[] =>
   pattern.match(/(?:[^/[\\]+|\[(?:[^\]\\]|\\.)*\]|\\[^/]|[[\\])+/g) ?? [];
 
+/** The scheme and storage with which a URL begins: nothing of a path. */
+export function startOf(location: string): string {
+  const url = parseUrl(location);
+  return url ? `${url.scheme}://${url.name}` : '';
+}
+
 /** Where to look for what an expanded pattern matches. */
 export interface Levels {
-  /** The directory that the pattern's beginning names literally, without a slash at its end. */
+  /** The directory that the pattern's beginning names literally, without a slash at its end. May be a URL. */
   readonly base: string;
   /** One regular expression for each level below it; the last is for the products themselves. */
   readonly components: readonly string[];
@@ -93,13 +112,13 @@ export interface Levels {
 
 /** @throws Error for a pattern with a level `.` or `..` */
 export function levelsOf(pattern: string): Levels {
-  const components = namesOf(pattern);
+  const components = namesOf(parseUrl(pattern)?.path ?? pattern);
   const climbing = components.find((component) => /^(?:\\?\.){1,2}$/.test(component));
   if (climbing !== undefined) throw new Error(`"${pattern}" has the part "${climbing}"`);
   const variable = components.findIndex((component) => !LITERAL.test(component));
   const depth = variable < 0 ? components.length - 1 : variable;
   const base = components.slice(0, depth).map((component) => `/${plainText(component)}`);
-  return { base: base.join(''), components: components.slice(depth) };
+  return { base: startOf(pattern) + base.join(''), components: components.slice(depth) };
 }
 
 /** The expression for the names of one level; it has to match the whole name. */

@@ -1,14 +1,19 @@
+import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { away } from '../../test/fixtures/storages.ts';
 import { aJob } from '../../test/fixtures/jobs.ts';
 import { createStoredJobs } from '../../test/fixtures/stored-job.ts';
 import type { StoredJobs } from '../../test/fixtures/stored-job.ts';
+import { PushbroomError } from '../errors.ts';
 import { createStager, fileName } from './stage.ts';
 
 const job = aJob({ title: 'Urban areas / 2020', user: 'tep_alice' });
+
+const publisher = { centre: 'C', platform: 'P', baseUrl: () => 'https://eo.example' };
 
 let jobs: StoredJobs;
 let stage: ReturnType<typeof createStager>;
@@ -16,10 +21,8 @@ let staged: string;
 let time = 0;
 beforeEach(async () => {
   jobs = await createStoredJobs();
-  const { store, layout } = jobs;
-  const publisher = { centre: 'C', platform: 'P', baseUrl: () => 'https://eo.example' };
-  stage = createStager({ store, layout, publisher, now: () => (time += 1000) });
-  staged = layout.staged(job);
+  stage = createStager({ ...jobs, publisher, now: () => (time += 1000) });
+  staged = jobs.layout.staged(job);
 });
 afterEach(() => jobs[Symbol.asyncDispose]());
 
@@ -143,4 +146,89 @@ test.each([
 
 test('a title of long characters is still a file name', () => {
   expect(Buffer.byteLength(`${fileName('漢'.repeat(300))}-metadata`)).toBeLessThanOrEqual(255);
+});
+
+describe('results on a storage', () => {
+  const TRIES = 3;
+  beforeEach(async () => {
+    await jobs[Symbol.asyncDispose]();
+    jobs = await createStoredJobs({ apart: true });
+    stage = createStager({ ...jobs, publisher, now: () => 0, pauses: [0, 0] });
+    staged = jobs.layout.staged(job);
+  });
+
+  /** Where an output lies here. */
+  const outputOf = (task: number, path: string) =>
+    join(jobs.pathOf(jobs.layout.result(job.id, task)), path);
+  const reads = () => jobs.storage.asked.filter(({ deed }) => deed === 'read').length;
+
+  test('are copied with their checksums', async () => {
+    await jobs.finish(job, [{ 'b.tif': 'b'.repeat(300_000), 'b.png': 'png' }, { 'empty.nc': '' }]);
+    await stage(job);
+    execFileSync('sha256sum', ['-c', '--strict', 'SHA256SUMS'], { cwd: staged });
+    expect(await readFile(join(staged, 'b.tif'), 'utf8')).toBe('b'.repeat(300_000));
+    expect(await list()).toEqual([
+      'SHA256SUMS',
+      'Urban_areas_2020-metadata',
+      'b.png',
+      'b.tif',
+      'empty.nc',
+    ]);
+  });
+
+  test('are fetched again where the storage was away', async () => {
+    await jobs.finish(job, [{ 'a.tif': 'a' }]);
+    let tries = 0;
+    jobs.storage.trouble = (_, location) => ((tries += 1) < TRIES ? away(location) : undefined);
+    await stage(job);
+    expect(await readFile(join(staged, 'a.tif'), 'utf8')).toBe('a');
+  });
+
+  test('fail the job where it stays away', async () => {
+    await jobs.finish(job, [{ 'a.tif': 'a' }]);
+    jobs.storage.trouble = (_, location) => away(location);
+    await expectFailure('a.tif: hdfs://test/work/');
+    expect(reads()).toBe(TRIES);
+  });
+
+  test('are fetched again where something else came than the attempt left', async () => {
+    const sha256 = createHash('sha256').update('aaa').digest('hex');
+    await jobs.finish(job, [{ 'a.tif': 'aaa' }], { 'a.tif': sha256 });
+    for (const [wrong, reason] of [
+      ['aa', '2 bytes instead of 3'],
+      ['aab', 'another checksum'],
+    ] as const) {
+      await writeFile(outputOf(0, 'a.tif'), wrong);
+      jobs.storage.asked.length = 0;
+      await expectFailure(`a.tif: hdfs://test/work/${job.id}/results/0/a.tif has ${reason}`);
+      expect(reads()).toBe(TRIES);
+    }
+    await writeFile(outputOf(0, 'a.tif'), 'aaa');
+    expect((await stage(job))[0]).toMatchObject({ path: 'a.tif', sha256 });
+  });
+
+  test('have to be of the right size even where their checksum is not known', async () => {
+    await jobs.finish(job, [{ 'a.tif': 'aaa' }]);
+    await writeFile(outputOf(0, 'a.tif'), 'aaaa');
+    await expectFailure('4 bytes instead of 3');
+  });
+
+  test('that are not there, or are not ours to read, are not waited for', async () => {
+    await jobs.finish(job, [{ 'a.tif': 'a' }]);
+    const content = await readFile(outputOf(0, 'a.tif'));
+    await rm(outputOf(0, 'a.tif'));
+    await expectFailure('a.tif');
+    expect(reads()).toBe(1);
+    await writeFile(outputOf(0, 'a.tif'), content);
+    jobs.storage.trouble = () => new PushbroomError('FORBIDDEN', 'Permission denied');
+    await expectFailure('a.tif: Permission denied');
+    expect(reads()).toBe(2);
+  });
+
+  test('of one name are named, and the first is not written over', async () => {
+    await jobs.finish(job, [{ 'a.tif': '1' }, { 'a.tif': '2' }]);
+    await expectFailure("there are two results of the name 'a.tif'");
+    const half = join(jobs.layout.unstaged(job.id), 'a.tif');
+    expect(await readFile(half, 'utf8')).toBe('1');
+  });
 });

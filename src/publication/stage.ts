@@ -1,5 +1,9 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { copyFile, link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 
 import { STEPS } from '../core/model.ts';
 import type { Job, JobResult, OutputFile, TaskState } from '../core/model.ts';
@@ -7,6 +11,9 @@ import { PushbroomError, isDiskFull } from '../errors.ts';
 import { isLastStep } from '../jobs/assign.ts';
 import { hashFile } from '../hash.ts';
 import type { Layout } from '../layout.ts';
+import { isUrl, joinLocation } from '../storage/location.ts';
+import { patiently } from '../storage/patience.ts';
+import type { Storage, Storages } from '../storage/storage.ts';
 import type { Store, TaskView } from '../store/store.ts';
 import { CHECKSUMS, METADATA_SUFFIX, mediaType } from './media-type.ts';
 import { metadataDocument } from './metadata.ts';
@@ -18,15 +25,18 @@ const IMAGES = new Set(['image/png', 'image/jpeg']);
 export interface StageOptions {
   readonly store: Store;
   readonly layout: Layout;
+  readonly storages: Storages;
   readonly publisher: Publisher;
   readonly now: () => number;
+  /** Milliseconds between the tries to read from a storage that is away. */
+  readonly pauses?: readonly number[];
 }
 
 /**
  * Puts a job's results where its user finds them: products and quicklooks, their checksums and the metadata document,
  * all together by one rename, so nobody ever sees a part of them. Doing it again gives the same.
  */
-export function createStager({ store, layout, publisher, now }: StageOptions) {
+export function createStager({ store, layout, storages, publisher, now, pauses }: StageOptions) {
   return async (job: Job): Promise<readonly JobResult[]> => {
     const partial = layout.unstaged(job.id);
     const target = layout.staged(job);
@@ -35,7 +45,7 @@ export function createStager({ store, layout, publisher, now }: StageOptions) {
     const results: JobResult[] = [];
     for await (const { task, outputs = [] } of lastTasks(store, job)) {
       for (const output of outputs) {
-        const from = join(layout.result(job.id, task.number), output.path);
+        const from = joinLocation(layout.result(job.id, task.number), output.path);
         const to = join(partial, output.path);
         results.push(await stageFile(from, to, output));
         await sync(to);
@@ -52,6 +62,19 @@ export function createStager({ store, layout, publisher, now }: StageOptions) {
     await sync(dirname(target));
     return results;
   };
+
+  async function stageFile(from: string, to: string, output: OutputFile): Promise<JobResult> {
+    const { path, size } = output;
+    try {
+      const sha256 = isUrl(from)
+        ? await patiently(() => fetchFile(storages.of(from), from, to, output), { pauses })
+        : await linkFile(from, to, output);
+      const type = mediaType(path);
+      return { path, type, size, sha256, role: IMAGES.has(type) ? 'quicklook' : 'product' };
+    } catch (error) {
+      throw stagingError(path, error as NodeJS.ErrnoException);
+    }
+  }
 
   async function stageMetadata(job: Job, results: readonly JobResult[], directory: string) {
     const path = `${fileName(job.title)}${METADATA_SUFFIX}`;
@@ -80,24 +103,58 @@ async function* lastTasks(store: Store, job: Job): AsyncGenerator<TaskView> {
   }
 }
 
-async function stageFile(from: string, to: string, output: OutputFile): Promise<JobResult> {
-  const type = mediaType(output.path);
+/**
+ * A link costs nothing and leaves the committed output in place, should the staging have to be done again.
+ *
+ * @returns its SHA-256
+ */
+async function linkFile(from: string, to: string, { sha256 }: OutputFile): Promise<string> {
+  await link(from, to).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EXDEV' || error.code === 'EPERM') return copyFile(from, to);
+    throw error;
+  });
+  return sha256 ?? hashFile(to);
+}
+
+/**
+ * Copies an output from a storage, and makes sure of what has come.
+ *
+ * @returns its SHA-256
+ * @throws UNAVAILABLE for content that is not what the attempt has left: what came may be to blame
+ */
+async function fetchFile(
+  storage: Storage,
+  from: string,
+  to: string,
+  output: OutputFile,
+): Promise<string> {
+  const hash = createHash('sha256');
+  let size = 0;
+  const target = createWriteStream(to, { flags: 'wx' });
+  // What is there already is not ours to remove.
+  await once(target, 'open');
   try {
-    // A link costs nothing and leaves the committed output in place, should the staging have to be done again.
-    await link(from, to).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'EXDEV' || error.code === 'EPERM') return copyFile(from, to);
-      throw error;
-    });
+    await pipeline(
+      await storage.read(from),
+      async function* (chunks: AsyncIterable<Uint8Array>) {
+        for await (const chunk of chunks) {
+          size += chunk.length;
+          hash.update(chunk);
+          yield chunk;
+        }
+      },
+      target,
+    );
+    const sha256 = hash.digest('hex');
+    const { size: wanted, sha256: expected = sha256 } = output;
+    if (size === wanted && sha256 === expected) return sha256;
+    const what = size === wanted ? 'another checksum' : `${size} bytes instead of ${wanted}`;
+    throw new PushbroomError('UNAVAILABLE', `${from} has ${what} than when it was made`);
   } catch (error) {
-    throw stagingError(output.path, error as NodeJS.ErrnoException);
+    target.destroy();
+    await rm(to, { force: true });
+    throw error;
   }
-  return {
-    path: output.path,
-    type,
-    size: output.size,
-    sha256: output.sha256 ?? (await hashFile(to)),
-    role: IMAGES.has(type) ? 'quicklook' : 'product',
-  };
 }
 
 /** Never over a result of that name, which is a link to the committed output. */

@@ -1,12 +1,22 @@
-import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { classify } from '../core/failures.ts';
-import type { AttemptResult, Failure, FailureKind, OutputFile } from '../core/model.ts';
+import type { AttemptResult, Failure, OutputFile } from '../core/model.ts';
+import type { Storage } from '../storage/storage.ts';
 import type { Assignment } from './assignment.ts';
-import { failureOf } from './failure.ts';
+import { AttemptFailed, failureOf, notStored } from './failure.ts';
+import type { InputOptions } from './inputs.ts';
 import { createLimits } from './limits.ts';
 import { createLog } from './log.ts';
 import { createMeasure } from './measure.ts';
@@ -16,21 +26,11 @@ import { runProgram } from './program.ts';
 import type { ProgramEnd } from './program.ts';
 import { OutputError, collectOutputs, commitOutputs, committedOutputs } from './result.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
+import { storageOfResult, storagesOf } from './storages.ts';
 
 export interface AttemptEnd {
   readonly to: 'finished' | 'failed' | 'killed';
   readonly result: AttemptResult;
-}
-
-/** Ends an attempt early with a reason. */
-class AttemptFailed extends Error {
-  readonly failure: Failure;
-  readonly program: ProgramEnd | undefined;
-  constructor(kind: FailureKind, message: string, program?: ProgramEnd) {
-    super(message);
-    this.failure = { kind, message };
-    this.program = program;
-  }
 }
 
 class AttemptAborted extends Error {}
@@ -39,11 +39,15 @@ export interface AttemptOptions {
   readonly assignment: Assignment;
   /** Told the process group of each program that is started. */
   readonly onSpawn?: (group: number) => void;
+  /** Told when the last one has ended. */
+  readonly onExit?: () => void;
   /** Told the end as soon as it is known: what the attempt leaves is removed after it. */
   readonly onEnd?: (end: AttemptEnd) => void;
   readonly signal: AbortSignal;
   /** After a failure an abort may come so many milliseconds late: programs that are ended with us may end first. */
   readonly settleMs?: number;
+  /** What an abort gives a program between asking it to end and ending it, where the engine gives us no more. */
+  readonly abortGraceMs?: number;
 }
 
 type Run = (file: string, ...args: string[]) => Promise<ProgramEnd>;
@@ -98,10 +102,12 @@ const unexpected = ({ executables }: Assignment, error: unknown): Failure =>
     : failureOf(error);
 
 async function attempt(options: AttemptOptions, measure: Measure): Promise<readonly OutputFile[]> {
-  const { assignment, onSpawn, signal } = options;
+  const { assignment, signal } = options;
   const { scratch, result, log } = assignment.directories;
+  const storages = await storagesOf(assignment);
+  const target = storageOfResult(storages, result);
   // An attempt whose success never reached the scheduler has done the work already.
-  const winner = committedOutputs(result);
+  const winner = target ? await askStorage(target, result, signal) : committedOutputs(result);
   if (winner) return winner;
   if (assignment.image !== undefined) {
     const message = `the bundle wants to run in the container image ${assignment.image}, which the local engine cannot do: give it an engine that can`;
@@ -111,23 +117,29 @@ async function attempt(options: AttemptOptions, measure: Measure): Promise<reado
   await makeScratch(scratch);
   const limits = createLimits(assignment.limits, () => performance.now());
   const logs = { out: createLog(`${log}.out`), err: createLog(`${log}.err`) };
-  try {
-    return await runSteps(assignment, signal, async (file, ...args) => {
-      if (signal.aborted) throw new AttemptAborted();
-      const program = await runProgram({
-        file: join(bundle, file),
-        arguments: args,
-        directory: scratch,
-        assignment,
-        limits,
-        measure,
-        log: logs,
-        onSpawn,
-        signal,
-      });
-      check(file, program);
-      return program;
+  const run: Run = async (file, ...args) => {
+    if (signal.aborted) throw new AttemptAborted();
+    const { onSpawn, onExit, abortGraceMs } = options;
+    const program = await runProgram({
+      file: join(bundle, file),
+      arguments: args,
+      directory: scratch,
+      assignment,
+      limits,
+      measure,
+      log: logs,
+      onSpawn,
+      abortGraceMs,
+      signal,
     });
+    onExit?.();
+    check(file, program);
+    return program;
+  };
+  try {
+    const making = { assignment, storages, limits, measure, signal };
+    const outputs = await runSteps(making, run);
+    return outputs.length === 0 ? [] : await commit(making, target, outputs);
   } finally {
     logs.out.close();
     logs.err.close();
@@ -136,6 +148,7 @@ async function attempt(options: AttemptOptions, measure: Measure): Promise<reado
 
 /** Where the bundle is unpacked; that is done, and what does it loaded, by the first attempt on the node only. */
 async function bundleOf({ bundle, directories: { cache } }: Assignment): Promise<string> {
+  if (bundle.unpacked !== undefined) return bundle.unpacked;
   const unpacked = join(cache, bundle.hash);
   if (existsSync(unpacked)) return unpacked;
   try {
@@ -148,23 +161,24 @@ async function bundleOf({ bundle, directories: { cache } }: Assignment): Promise
   }
 }
 
-async function runSteps(
-  assignment: Assignment,
-  signal: AbortSignal,
-  run: Run,
-): Promise<readonly OutputFile[]> {
+/** What the runner's own steps beside the programs work with. */
+type Making = InputOptions & { readonly measure: Measure };
+
+/** @returns what is to be committed, collected in the directory for that */
+async function runSteps(making: Making, run: Run): Promise<readonly OutputFile[]> {
+  const { assignment, signal } = making;
   const { executables, directories, checksum } = assignment;
-  const { scratch, result, collected: into = join(scratch, '.collected') } = directories;
+  const { scratch } = directories;
   const { prepare, main, finalize } = executables;
   const parameters = writeParameters(assignment);
   /** What prepare and finalize know as the output directory. */
   const outputDirectory = join(scratch, '.outputs');
   if (prepare || finalize) mkdirSync(outputDirectory);
-  const prepared = prepare
-    ? (await run(prepare, assignment.input, outputDirectory)).announced
-    : undefined;
+  const list = await bringListed(making);
+  const named = list === undefined ? assignment.input : join(scratch, list);
+  const prepared = prepare ? (await run(prepare, named, outputDirectory)).announced : undefined;
   if (prepared?.skip) return [];
-  const input = prepared?.input ?? linkInput(assignment);
+  const input = prepared?.input ?? list ?? (await placeInput(making));
   let { outputs } = (await run(main, input, parameters)).announced;
   if (outputs.length === 0) return [];
   if (finalize) {
@@ -173,19 +187,32 @@ async function runSteps(
       .toSorted()
       .map((name) => ({ path: join(outputDirectory, name) }));
   }
-  const collected = { directory: scratch, into, announced: outputs, checksum, signal };
-  const files = await collectOutputs(collected);
-  return commitOutputs(into, result, files, { flush: directories.collected !== undefined });
+  const into = collectedIn(directories);
+  return collectOutputs({ directory: scratch, into, announced: outputs, checksum, signal });
 }
 
-/** @returns its name in the working directory: `parameters` unless the input is called so */
-function writeParameters({ input, parameters, directories }: Assignment): string {
-  const name = basename(input) === 'parameters' ? 'parameters.properties' : 'parameters';
-  writeFileSync(join(directories.scratch, name), parametersText(parameters));
-  return name;
+// What storages need is loaded where there are any: each task of a cluster pays for what its runner loads.
+
+async function bringListed(making: Making): Promise<string | undefined> {
+  if (making.storages.isNone) return undefined;
+  const inputs = await import('./inputs.ts');
+  return inputs.bringListed(making);
 }
 
-/** The input appears in the working directory under its own name, without being copied. */
+/**
+ * The input appears in the working directory under its own name: as a link, without being copied, where the node has
+ * it; from a storage it is brought there.
+ *
+ * @returns its name there
+ */
+async function placeInput(making: Making): Promise<string> {
+  const { assignment, storages } = making;
+  const storage = storages.of(assignment.input);
+  if (!storage) return linkInput(assignment);
+  const { bringInput } = await import('./inputs.ts');
+  return bringInput(making, storage);
+}
+
 function linkInput({ input, directories }: Assignment): string {
   const name = basename(input);
   try {
@@ -196,6 +223,54 @@ function linkInput({ input, directories }: Assignment): string {
     if (failure.kind === 'disk') throw error;
     throw new AttemptFailed('input', `the input ${input} cannot be used: ${failure.message}`);
   }
+  return name;
+}
+
+const collectedIn = ({ scratch, collected }: Assignment['directories']): string =>
+  collected ?? join(scratch, '.collected');
+
+/** @returns those that are committed: its own, unless another attempt was first */
+async function commit(
+  { assignment, measure, signal }: Making,
+  storage: Storage | undefined,
+  outputs: readonly OutputFile[],
+): Promise<readonly OutputFile[]> {
+  const { attemptId: maker, directories } = assignment;
+  const { result, collected } = directories;
+  const from = collectedIn(directories);
+  if (!storage) return commitOutputs(from, result, outputs, { flush: collected !== undefined });
+  const open = ({ path }: OutputFile) => readChunks(join(from, path));
+  const onStored = ({ size }: OutputFile) => measure.stored(size);
+  try {
+    const { storeOutputs } = await import('./stored-result.ts');
+    return await storeOutputs({ storage, result, maker, outputs, open, onStored, signal });
+  } catch (error) {
+    throw notStored(result, error);
+  }
+}
+
+/** Opened when it is first read, and closed however that ends. */
+async function* readChunks(file: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(file, { highWaterMark: 1024 ** 2 });
+}
+
+async function askStorage(
+  storage: Storage,
+  result: string,
+  signal: AbortSignal,
+): Promise<readonly OutputFile[] | undefined> {
+  try {
+    const { storedOutputs } = await import('./stored-result.ts');
+    return await storedOutputs(storage, result, signal);
+  } catch (error) {
+    throw notStored(result, error);
+  }
+}
+
+/** @returns its name in the working directory: `parameters` unless the input is called so */
+function writeParameters({ input, parameters, directories }: Assignment): string {
+  const name = basename(input) === 'parameters' ? 'parameters.properties' : 'parameters';
+  writeFileSync(join(directories.scratch, name), parametersText(parameters));
   return name;
 }
 

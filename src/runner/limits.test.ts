@@ -29,6 +29,18 @@ test('silence counts from the last thing said, wall time from the beginning', ()
   });
 });
 
+test('what comes over a network stands still where nothing comes, and is late as a program is', () => {
+  now += 10_001;
+  expect(limits.stalled()).toEqual({ kind: 'network', message: 'stood still for 10 s' });
+  limits.heard();
+  expect(limits.stalled()).toBeUndefined();
+  expect(limits.time(), 'a program that begins then is not late').toBeUndefined();
+  expect(limits.overdue()).toBeUndefined();
+  now += 90_000;
+  expect(limits.overdue()).toEqual(limits.time());
+  expect(limits.overdue()).toMatchObject({ kind: 'time' });
+});
+
 test('output adds up', () => {
   expect(limits.said(600)).toBeUndefined();
   expect(limits.said(400)).toBeUndefined();

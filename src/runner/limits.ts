@@ -15,15 +15,28 @@ export function createLimits(limits: Assignment['limits'], now: () => number) {
   let said = 0;
   const secondsSince = (then: number) => (now() - then) / 1000;
   const passed = (kind: Failure['kind'], message: string): Failure => ({ kind, message });
+  const isSilent = () => secondsSince(heard) > limits.silence;
+  const overdue = (): Failure | undefined =>
+    secondsSince(begun) > limits.wallTime
+      ? passed('time', `took longer than its limit of ${limits.wallTime} s`)
+      : undefined;
   return {
     time(): Failure | undefined {
-      if (secondsSince(begun) > limits.wallTime) {
-        return passed('time', `took longer than its limit of ${limits.wallTime} s`);
-      }
-      if (secondsSince(heard) > limits.silence) {
-        return passed('time', `said nothing for ${limits.silence} s and was taken to hang`);
-      }
-      return undefined;
+      return (
+        overdue() ??
+        (isSilent()
+          ? passed('time', `said nothing for ${limits.silence} s and was taken to hang`)
+          : undefined)
+      );
+    },
+    overdue,
+    /** As silence, of what comes over a network. */
+    stalled(): Failure | undefined {
+      return isSilent() ? passed('network', `stood still for ${limits.silence} s`) : undefined;
+    },
+    /** Something goes on that says nothing. */
+    heard(): void {
+      heard = now();
     },
     /** @param bytes resident now, of all processes */
     memory(bytes: number): Failure | undefined {

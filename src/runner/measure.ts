@@ -48,6 +48,7 @@ export function createMeasure() {
   const begun = performance.now();
   const programs: ProcessUsage[] = [];
   let peak = 0;
+  const storage = { read: 0, written: 0 };
 
   /** Looks at a process and its descendants. Returns their resident memory in bytes. */
   function look(pid: number): number {
@@ -81,6 +82,8 @@ export function createMeasure() {
     return {
       wallMs: Math.round(performance.now() - begun),
       ...defined(figures),
+      ...(storage.read > 0 && { storageReadBytes: storage.read }),
+      ...(storage.written > 0 && { storageWrittenBytes: storage.written }),
       ...((peak > 0 || largest > 0) && { peakMemoryBytes: Math.max(peak, largest) }),
       sources: {
         wall: 'monotonic-clock',
@@ -89,11 +92,20 @@ export function createMeasure() {
           memory: largest > peak ? 'rusage' : 'proc-status-poll',
         }),
         ...(figures.readBytes !== undefined && { io: 'proc-io' }),
+        ...(storage.read + storage.written > 0 && { storage: 'runner' }),
       },
     };
   }
 
-  return { look, ended: (program: ProcessUsage) => void programs.push(program), usage };
+  return {
+    look,
+    ended: (program: ProcessUsage) => void programs.push(program),
+    /** So many bytes more from a storage: beside what programs read, who read what was brought once more. */
+    fetched: (bytes: number) => void (storage.read += bytes),
+    /** So many bytes more to a storage. */
+    stored: (bytes: number) => void (storage.written += bytes),
+    usage,
+  };
 }
 
 export type Measure = ReturnType<typeof createMeasure>;

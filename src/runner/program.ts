@@ -27,6 +27,8 @@ export interface ProgramOptions {
   readonly log: { readonly out: Log; readonly err: Log };
   /** Told the process group as soon as there is one. */
   readonly onSpawn: ((group: number) => void) | undefined;
+  /** Between asking a program to end and ending it, after an abort; 0: it is not asked. */
+  readonly abortGraceMs?: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -53,7 +55,7 @@ export async function runProgram(options: ProgramOptions): Promise<ProgramEnd> {
   const { limits, signal, log, measure } = options;
   const listener = createListener();
   const tail = createTail();
-  const ending = createEnding();
+  const ending = createEnding(options.abortGraceMs ?? GRACE_MS);
   const hear = (stream: 'out' | 'err', chunk: Buffer): void => {
     ending.endFor(limits.said(chunk.length));
     try {
@@ -112,10 +114,15 @@ async function start(options: ProgramOptions, hear: Hear): Promise<Started | Fai
 }
 
 /** Ends a program once, for the first reason given: it is asked to, and made to when it does not. */
-function createEnding() {
+function createEnding(abortGraceMs: number) {
   let group: number | undefined;
   let reason: ProgramEnd['ended'];
   let graceOver: NodeJS.Timeout | undefined;
+  const graceFor = (why: Failure | 'aborted'): number => {
+    if (why === 'aborted') return abortGraceMs;
+    // While it is asked, others would have to do without the memory.
+    return why.kind === 'memory' ? 0 : GRACE_MS;
+  };
   return {
     of(startedGroup: number): void {
       group = startedGroup;
@@ -123,10 +130,9 @@ function createEnding() {
     endFor(why: Failure | 'aborted' | undefined): void {
       if (why === undefined || reason !== undefined) return;
       reason = why;
-      // While it is asked, others would have to do without the memory.
-      const isUrgent = why !== 'aborted' && why.kind === 'memory';
-      killGroup(group, isUrgent ? 'SIGKILL' : 'SIGTERM');
-      graceOver = setTimeout(() => killGroup(group, 'SIGKILL'), GRACE_MS);
+      const graceMs = graceFor(why);
+      killGroup(group, graceMs === 0 ? 'SIGKILL' : 'SIGTERM');
+      graceOver = setTimeout(() => killGroup(group, 'SIGKILL'), graceMs);
     },
     clear: () => clearTimeout(graceOver),
     why: () => reason,

@@ -14,6 +14,7 @@ import type {
   Resources,
   Task,
 } from '../core/model.ts';
+import { OfferGone } from '../engines/engine.ts';
 import type { Engine, Launch } from '../engines/engine.ts';
 import { isDiskFull, messageOf } from '../errors.ts';
 import type { Assignment } from '../runner/assignment.ts';
@@ -125,7 +126,7 @@ export function createPerformer(options: PerformerOptions): Performer {
 }
 
 const failureOf = (error: unknown, kind: FailureKind): Failure => ({
-  kind: isDiskFull(error) ? 'disk' : kind,
+  kind: isDiskFull(error) ? 'disk' : error instanceof OfferGone ? 'capacity' : kind,
   message: messageOf(error),
 });
 
@@ -189,9 +190,15 @@ async function launch(
       to: 'lost',
       result: { failure: failureOf(error, 'engine') },
     });
-  for (const { job, task, attempt, resources } of effect.attempts) {
+  for (const { job, control, task, attempt, resources } of effect.attempts) {
     try {
-      attempts.push({ resources, assignment: await assign(job, task, attempt, resources), job });
+      const assignment = await assign(job, task, attempt, resources);
+      const { group, priority } = control;
+      attempts.push({
+        resources,
+        assignment,
+        job: { id: job.id, user: job.user, group, priority },
+      });
     } catch (error) {
       void lose(attempt, error);
     }

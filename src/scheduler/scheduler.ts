@@ -4,7 +4,7 @@ import type { Explanation } from '../core/explain.ts';
 import type { Control, EngineId, Job, JobId, Millis, NodeId, Task } from '../core/model.ts';
 import type { Policy } from '../core/policy.ts';
 import { restore } from '../core/restore.ts';
-import { createState, nextAlarm, nodeKey } from '../core/state.ts';
+import { createState, isWanted, nextAlarm, nodeKey } from '../core/state.ts';
 import type { Knowledge, State } from '../core/state.ts';
 import type { Engine, EngineEvent } from '../engines/engine.ts';
 import { PushbroomError, messageOf } from '../errors.ts';
@@ -132,7 +132,8 @@ class Loop {
   #turn: Promise<void> | undefined;
   #cancelWake: (() => void) | undefined;
   #pauseUntil = 0;
-  #demand: boolean | undefined;
+  /** What each engine was told last. */
+  readonly #demand = new Map<EngineId, boolean>();
   /** How long the last turn took. */
   #turnMs = 0;
   /** Ends the gathering. */
@@ -294,11 +295,12 @@ class Loop {
 
   /** Engines need not offer what nobody waits for. */
   #tellDemand(): void {
-    const { waiting, jobs } = this.#state;
-    const isWaiting = waiting.values().some((id) => !jobs.get(id)!.control.isPaused);
-    if (isWaiting === this.#demand) return;
-    this.#demand = isWaiting;
-    for (const engine of this.#options.engines) engine.demand?.(isWaiting);
+    for (const engine of this.#options.engines) {
+      const isWaiting = isWanted(this.#state, engine.id);
+      if (isWaiting === this.#demand.get(engine.id)) continue;
+      this.#demand.set(engine.id, isWaiting);
+      engine.demand?.(isWaiting);
+    }
   }
 
   #scheduleWake(): void {

@@ -45,6 +45,7 @@ const MESSAGES: Readonly<Record<FailureKind, string>> = {
   time: 'said nothing for 600 s',
   network: 'connection reset by peer',
   engine: 'the executor was lost',
+  capacity: 'preempted',
   operator: 'killed by the operator',
 };
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import type { AttemptId, Offer, Resources } from '../core/model.ts';
+import { JOB } from '../engines/contract.ts';
 import type { EngineEvent, Launch } from '../engines/engine.ts';
 import type { Assignment } from '../runner/assignment.ts';
 import { createVirtualClock } from './clock.ts';
@@ -39,6 +40,7 @@ function setUp({
     const attempts = ids.map((attemptId) => ({
       resources,
       assignment: { attemptId } as Assignment,
+      job: JOB,
     }));
     const order: Launch = { node, offerIds: used.map(({ id }) => id), attempts };
     await engine.launch(order);

@@ -11,6 +11,7 @@ import type {
   Resources,
 } from '../core/model.ts';
 import { Recent } from '../core/recent.ts';
+import { OfferGone } from '../engines/engine.ts';
 import type { AttemptNews, Engine, EngineEvent, Launch } from '../engines/engine.ts';
 import type { Assignment } from '../runner/assignment.ts';
 import type { Clock } from '../scheduler/clock.ts';
@@ -120,7 +121,7 @@ export class SimulatedEngine implements Engine {
     if (state) takeBack(state, offerIds);
     if (isGone) {
       if (state) this.#offer([state]);
-      throw new Error(`an offer of ${node} is gone`);
+      throw new OfferGone(`an offer of ${node} is gone`);
     }
     const fresh = attempts.filter(({ assignment }) => !this.#newsOf(assignment.attemptId));
     const { spare } = state;

@@ -5,6 +5,7 @@ import { isAttemptEnded, isJobEnded } from '../core/lifecycle.ts';
 import type {
   Attempt,
   AttemptState,
+  EngineId,
   FailureKind,
   Job,
   JobId,
@@ -59,6 +60,8 @@ export class Recorder {
   readonly jobs = new Map<JobId, JobTrack>();
   readonly groups = new Map<string, GroupTrack>();
   readonly attempts = new Map<AttemptState, number>();
+  /** Attempts that have ended, and their processor milliseconds. */
+  readonly engines = new Map<EngineId, { attempts: number; cpuMs: number }>();
   readonly localities = new Map<Locality | 'unknown', number>();
   readonly failures = new Map<FailureKind, { failures: number; retries: number }>();
   readonly tasks = { added: 0, finished: 0, failed: 0 };
@@ -202,11 +205,17 @@ export class Recorder {
     const group = this.groups.get(this.jobs.get(attempt.jobId)!.job.group)!;
     add(group.used, resources, -1);
     add(this.#used, resources, -1);
+    const cpuMs = (at - attempt.launchedAt) * resources.cpus;
+    const known = this.engines.get(attempt.engine) ?? { attempts: 0, cpuMs: 0 };
+    this.engines.set(attempt.engine, {
+      attempts: known.attempts + 1,
+      cpuMs: known.cpuMs + cpuMs,
+    });
     if (to === 'finished') {
       if (attempt.isSpeculative) this.speculative.won += 1;
       return;
     }
-    this.cpuMs.wasted += (at - attempt.launchedAt) * resources.cpus;
+    this.cpuMs.wasted += cpuMs;
     if (result?.failure) this.#failuresOf(result.failure.kind).failures += 1;
   }
 

@@ -1,5 +1,6 @@
 import { LOCALITIES } from '../core/model.ts';
 import type { AttemptState, JobState, Locality, Millis } from '../core/model.ts';
+import type { Policy } from '../core/policy.ts';
 import { earliestEnd } from './bound.ts';
 import type { Need, Supply } from './bound.ts';
 import { jainIndex } from './fair.ts';
@@ -28,6 +29,15 @@ export interface GroupReport {
   readonly fairShare: number;
 }
 
+export interface EngineReport {
+  readonly engine: string;
+  /** Those that have ended. */
+  readonly attempts: number;
+  readonly cpuHours: number;
+  /** Those hours by what one of them costs. */
+  readonly cost: number;
+}
+
 /** What a simulation showed. Times are seconds, parts are percent; figures without a meaning are absent. */
 export interface Report {
   readonly seed: number;
@@ -46,6 +56,7 @@ export interface Report {
   readonly attempts: Readonly<Partial<Record<AttemptState, number>>>;
   /** Of the first step's attempts. */
   readonly locality: Readonly<Partial<Record<Locality | 'unknown', number>>>;
+  readonly engines: readonly EngineReport[];
   readonly groups: readonly GroupReport[];
   /** Jain's index over what groups got of what was due to them. */
   readonly fairness: number;
@@ -62,6 +73,7 @@ export interface ReportOptions {
   readonly end: Report['end'];
   readonly refused: number;
   readonly recorder: Recorder;
+  readonly costs: Policy['costs'];
   readonly supplies: readonly Supply[];
   readonly fastest: number;
 }
@@ -98,6 +110,7 @@ export function reportOf(options: ReportOptions): Report {
         .filter((level) => recorder.localities.has(level))
         .map((level) => [level, percent(recorder.localities.get(level)!, located)]),
     ),
+    engines: enginesOf(options),
     groups: groups.map((group) =>
       groupReport(
         group,
@@ -113,6 +126,15 @@ export function reportOf(options: ReportOptions): Report {
     speculative: recorder.speculative,
   };
 }
+
+const enginesOf = ({ recorder, costs }: ReportOptions): EngineReport[] =>
+  [...recorder.engines]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([engine, { attempts, cpuMs }]) => {
+      const cpuHours = cpuMs / 3_600_000;
+      const cost = (costs[engine] ?? 1) * cpuHours;
+      return { engine, attempts, cpuHours: round(cpuHours, 3), cost: round(cost, 3) };
+    });
 
 function groupReport(group: GroupTrack, jobs: readonly JobTrack[]): GroupReport {
   const since = (end: 'startedAt' | 'endedAt') =>

@@ -81,6 +81,18 @@ test.each([
     ['line 3, column 9: data.pool: no node is in the pool x'],
   ],
   [
+    `nodes: [{ cpus: 4, memoryMb: 4096, pool: p }]\n${JOBS}\ndata: { pool: p, roots: [{ pool: p, engines: [e] }, { pool: q }] }`,
+    [
+      'line 3, column 9: data.pool: has no meaning beside roots',
+      'line 3, column 37: data.roots[0].engines: no node is of the engine e',
+      'line 3, column 55: data.roots[1].pool: no node is in the pool q',
+    ],
+  ],
+  [
+    `${NODES}\n${JOBS}\nscheduling: { costs: { yarn: 2 } }`,
+    ['line 3, column 24: scheduling.costs.yarn: no node is of the engine yarn'],
+  ],
+  [
     `nodes: [{ cpus: 4, memoryMb: 1, joins: 5, leaves: 5 }]\n${JOBS}`,
     ['line 1, column 43: nodes[0].leaves: is not after joins'],
   ],

@@ -36,6 +36,7 @@ const NODES = group({
   memoryMb: Type.Integer({ minimum: 1 }),
   gpus,
   speed: Type.Number({ exclusiveMinimum: 0, maximum: 1000, default: 1 }),
+  engine: Type.String({ minLength: 1, default: 'simulated' }),
   rack: Type.Optional(text),
   pool: Type.Optional(text),
   joins: seconds(0),
@@ -43,6 +44,12 @@ const NODES = group({
   meanTimeBetweenFailures: optionalSeconds,
   repairTime: seconds(600),
   failurePercent: percent,
+});
+
+const ROOT = group({
+  pool: text,
+  replicas: Type.Integer({ minimum: 0, maximum: 100, default: 3 }),
+  engines: Type.Optional(Type.Array(text, { minItems: 1 })),
 });
 
 const DURATION = group({
@@ -83,6 +90,7 @@ export const SCENARIO = group({
     replicas: Type.Integer({ minimum: 0, maximum: 100, default: 3 }),
     placement: Type.Enum(['random', 'round-robin'], { default: 'random' }),
     pool: Type.Optional(text),
+    roots: Type.Array(ROOT, { default: [], maxItems: 100 }),
     remoteRead: section({ rack: seconds(0), pool: seconds(0), any: seconds(0) }),
   }),
   failures: section({
@@ -162,7 +170,7 @@ function parse(value: unknown, refuse: (problems: readonly Problem[]) => void): 
  * @param past jobs of its history
  */
 function contradictions(scenario: Scenario, past: readonly JobsSpec[] = []): Problem[] {
-  const { nodes, data, jobs, scheduling } = scenario;
+  const { nodes, jobs, scheduling } = scenario;
   const problems: Problem[] = schedulingProblems(scheduling);
   const add = (reason: string | false, ...path: readonly string[]) =>
     reason && problems.push({ path, reason });
@@ -181,8 +189,12 @@ function contradictions(scenario: Scenario, past: readonly JobsSpec[] = []): Pro
   nodes.forEach(({ leaves = Infinity, joins }, index) =>
     add(leaves <= joins && 'is not after joins', 'nodes', String(index), 'leaves'),
   );
-  const isHome = data.pool === undefined || nodes.some(({ pool }) => pool === data.pool);
-  add(!isHome && `no node is in the pool ${data.pool}`, 'data', 'pool');
+  problems.push(...dataProblems(scenario));
+  const engines = new Set(nodes.map(({ engine }) => engine));
+  for (const engine of Object.keys(scheduling.costs)) {
+    const isUnknown = !engines.has(engine);
+    add(isUnknown && `no node is of the engine ${engine}`, 'scheduling', 'costs', engine);
+  }
   const all = [...jobs, ...past];
   add(all.length === 0 && 'there is nothing to do: give jobs or a history', 'jobs');
   add(
@@ -207,6 +219,24 @@ function contradictions(scenario: Scenario, past: readonly JobsSpec[] = []): Pro
   });
   const ofPast = past.flatMap(problemsOf).map(({ key, reason }) => `${key} ${reason}`);
   for (const reason of new Set(ofPast)) add(reason, 'history');
+  return problems;
+}
+
+function dataProblems({ nodes, data: { pool, roots } }: Scenario): Problem[] {
+  const pools = new Set(nodes.map((node) => node.pool));
+  const engines = new Set(nodes.map(({ engine }) => engine));
+  const problems: Problem[] = [];
+  const add = (reason: string | false, ...path: readonly string[]) =>
+    reason && problems.push({ path: ['data', ...path], reason });
+  const isHome = pool === undefined || pools.has(pool);
+  add(!isHome && `no node is in the pool ${pool}`, 'pool');
+  add(pool !== undefined && roots.length > 0 && 'has no meaning beside roots', 'pool');
+  roots.forEach((root, index) => {
+    const key = ['roots', String(index)];
+    add(!pools.has(root.pool) && `no node is in the pool ${root.pool}`, ...key, 'pool');
+    const unknown = root.engines?.find((engine) => !engines.has(engine));
+    add(unknown !== undefined && `no node is of the engine ${unknown}`, ...key, 'engines');
+  });
   return problems;
 }
 

@@ -45,12 +45,14 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
   const archive = createArchive(scenario.data, firstOf(nodes), chance);
   const arrivals = arrivalsOf(scenario, START);
   const courses = createCourses({ scenario, nodes, archive, chance, arrivals });
-  const engine = new SimulatedEngine({
-    id: 'simulated',
-    clock,
-    heartbeat: 1000 * scenario.heartbeat,
-    courseOf: courses.courseOf,
-  });
+  const heartbeat = 1000 * scenario.heartbeat;
+  const { courseOf } = courses;
+  const engines = new Map(
+    scenario.nodes.map(({ engine: id }) => [
+      id,
+      new SimulatedEngine({ id, clock, heartbeat, courseOf }),
+    ]),
+  );
   const recorder = new Recorder({
     groups: policy.groups,
     start: START,
@@ -58,6 +60,7 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
     localityOf: courses.localityOf,
   });
   for (const node of nodes) {
+    const engine = engines.get(node.spec.engine)!;
     live(node, clock, chance, {
       join: (it) => {
         engine.join(it);
@@ -73,7 +76,7 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
   const defects: string[] = [];
   const scheduler = await startScheduler({
     store: recorded(store, recorder),
-    engines: [engine],
+    engines: [...engines.values()],
     clock,
     policy,
     logger: pino({ level: 'error' }, { write: (line: string) => void defects.push(line) }),
@@ -84,9 +87,10 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
   });
   const play = { scheduler, clock, arrivals, recorder, ...options };
   const { end, refused } = await playOn(play).finally(() => scheduler.stop());
-  if (engine.defect) throw engine.defect;
+  for (const { defect } of engines.values()) if (defect) throw defect;
   if (defects.length > 0) throw new Error(`the scheduler has a defect: ${defects.join('')}`);
-  return reportOf({ seed: scenario.seed, end, refused, recorder, ...supplyOf(nodes) });
+  const { costs } = policy;
+  return reportOf({ seed: scenario.seed, end, refused, recorder, costs, ...supplyOf(nodes) });
 }
 
 /** The nodes that are there from the beginning. */

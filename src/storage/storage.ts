@@ -22,29 +22,33 @@ export interface Range {
 }
 
 /**
+ * What is written: what is in memory, a stream, or a function that makes the stream. What can be had again is written
+ * again where a node of the storage dies in the midst of it; a stream has ended then.
+ */
+export type Content = Uint8Array | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>);
+
+/**
  * Files of a mounted file system, of HDFS, of an object store. Locations are whole everywhere, so that nobody has to
  * know whose they are. Every adapter passes `contract.ts`.
  *
  * All reject with a PushbroomError that names the location and, where there is one, the remedy: NOT_FOUND, FORBIDDEN,
- * STORAGE_FULL (a disk or a quota), CONFLICT, INVALID_PARAMETER for what is no location of this storage, UNAVAILABLE for
- * everything that may be different in a while.
+ * STORAGE_FULL (a disk or a quota), CONFLICT for a file where a directory has to be and the other way round,
+ * INVALID_PARAMETER for what is no location of this storage (`.` and `..` are none), UNAVAILABLE for everything that may
+ * be different in a while. What a signal says when it aborts, and errors of a content, they reject with as they are.
  */
 export interface Storage {
   /** What is in a directory, in batches, in the order of the names' Unicode characters; in bounded memory. */
   list(directory: string, signal?: AbortSignal): AsyncIterable<readonly Entry[]>;
   /** `undefined` where nothing is there. */
   stat(location: string): Promise<Entry | undefined>;
-  /** The content of a file. Ends with an error where it breaks off: what has come is then not all. */
+  /** The content of a file, none beyond its end. Ends with an error where it breaks off: what has come is then not all. */
   read(location: string, range?: Range, signal?: AbortSignal): Promise<Readable>;
   /**
    * Makes a file, with the directories above it. It appears whole or not at all, replaces one that is there, and is
    * on the storage for certain when this resolves.
    */
-  write(
-    location: string,
-    content: Uint8Array | AsyncIterable<Uint8Array>,
-    signal?: AbortSignal,
-  ): Promise<void>;
+  write(location: string, content: Content, signal?: AbortSignal): Promise<void>;
+  /** With the directories above it. One that is there is as good. */
   makeDirectory(location: string): Promise<void>;
   /**
    * Moves a file or a directory in one atomic step, to a place in a directory that is there.

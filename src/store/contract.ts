@@ -279,7 +279,7 @@ function listContract(open: () => Promise<Store>): void {
   });
 
   test('gives back tasks and attempts as they were, with what became of them', async () => {
-    const location = { nodes: ['n1', 'n2'], racks: ['r'], pool: 'p' };
+    const location = { nodes: ['n1', 'n2'], racks: ['r'], pools: ['p'], engines: ['e'] };
     const tasks = [
       aTask(job, 0, { location }),
       aTask(job, 1, { step: 'aggregate', key: 'p#1', partition: 1, lastPeriod: 2 }),

@@ -6,6 +6,7 @@ import type {
   Control,
   Job,
   JobId,
+  Location,
   Resources,
   Step,
   Task,
@@ -73,8 +74,14 @@ export function task(jobId: JobId, row: TaskRow): Task {
     ...(row.partition !== null && { partition: row.partition }),
     firstPeriod: row.first_period,
     lastPeriod: row.last_period,
-    ...(row.location !== null && { location: parse(row.location) }),
+    ...(row.location !== null && { location: locationOf(row.location) }),
   };
+}
+
+/** A place of before there could be several pools names one. */
+function locationOf(json: string): Location {
+  const { pool, ...location } = parse<Location & { readonly pool?: string }>(json);
+  return pool === undefined ? location : { ...location, pools: [pool] };
 }
 
 function stateOf({ state, is_live }: TriedTaskRow): TaskState {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 
 import { expect, test, vi } from 'vitest';
 
+import { JOB } from '../../src/engines/contract.ts';
 import { mesosWorld } from '../fixtures/mesos-engine.ts';
 import type { MesosWorld } from '../fixtures/mesos-engine.ts';
 import type { ReplayedAgent } from '../servers/mesos/types.ts';
@@ -201,11 +202,16 @@ test('an offer that comes twice is used once', async () => {
   await world.order({
     node: nodeOf(agent),
     offerIds: [own!.id],
-    attempts: [{ assignment: late, resources }],
+    attempts: [{ assignment: late, resources, job: JOB }],
   });
   expect(await world.endOf(late.attemptId)).toMatchObject({
     to: 'lost',
-    result: { failure: { message: expect.stringMatching(/^the offers were no longer valid/) } },
+    result: {
+      failure: {
+        kind: 'capacity',
+        message: expect.stringMatching(/^the offers were no longer valid/),
+      },
+    },
   });
   await goesOn(world);
   expect(await world.lines('runs')).toEqual([]);

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 
+import { JOB } from '../../src/engines/contract.ts';
 import { isAlive } from '../fixtures/bundles.ts';
 import { mesosWorld } from '../fixtures/mesos-engine.ts';
 import type { MesosWorld } from '../fixtures/mesos-engine.ts';
@@ -87,7 +88,7 @@ class Tasks {
       const script = `echo ${task} $$ >> ${directory}/runs; sleep 0.4; echo $$ > who; echo OUTPUT_PRODUCT who`;
       const assignment = await this.#world.node.assign(script, { task });
       this.attempts.set(assignment.attemptId, task);
-      return { assignment, resources: SHARE };
+      return { assignment, resources: SHARE, job: JOB };
     });
     try {
       await order({ node, offerIds, attempts: await Promise.all(attempts) });

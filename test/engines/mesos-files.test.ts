@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { JOB } from '../../src/engines/contract.ts';
 import { mesosWorld } from '../fixtures/mesos-engine.ts';
 import type { MesosWorld } from '../fixtures/mesos-engine.ts';
 import { startFileServer } from '../servers/mesos/file-server.ts';
@@ -50,7 +51,7 @@ test('02, 02b: an agent fetches the runner and a bundle once, however many attem
   await world.order({
     node: first!,
     offerIds: [offer!.id],
-    attempts: assignments.map((assignment) => ({ assignment, resources })),
+    attempts: assignments.map((assignment) => ({ assignment, resources, job: JOB })),
   });
   for (const { attemptId } of assignments) {
     expect(await world.endOf(attemptId)).toMatchObject({ to: 'finished' });

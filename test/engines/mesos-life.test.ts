@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { expect, test, vi } from 'vitest';
 
-import { follow } from '../../src/engines/contract.ts';
+import { JOB, follow } from '../../src/engines/contract.ts';
 import { mesosWorld } from '../fixtures/mesos-engine.ts';
 import type { MesosWorld } from '../fixtures/mesos-engine.ts';
 import { send } from '../servers/mesos/client.ts';
@@ -144,7 +144,9 @@ test('08: who is failed over steps back for good', async () => {
   // It may be asked whatever the scheduler still wants of it.
   engine.demand(true);
   await engine.kill('nobody.0.1');
-  const attempts = [{ assignment: await world.assign('exit 0'), resources: theirs.free() }];
+  const attempts = [
+    { assignment: await world.assign('exit 0'), resources: theirs.free(), job: JOB },
+  ];
   const offerIds = [...theirs.offers.keys()];
   await expect(engine.launch({ node: 'n', offerIds, attempts })).rejects.toThrow(/offer/);
   await theirs.stop();
@@ -232,7 +234,9 @@ test('10: offers of before a restart of the master are void', async () => {
   const old = [...news.offers.values()];
   await cluster.master.restart();
   await news.until(() => news.offers.size > 0 && !news.offers.has(old[0]!.id));
-  const attempts = [{ assignment: await world.assign('exit 0'), resources: old[0]!.resources }];
+  const attempts = [
+    { assignment: await world.assign('exit 0'), resources: old[0]!.resources, job: JOB },
+  ];
   const launch = { node: old[0]!.node, offerIds: old.map(({ id }) => id), attempts };
   await expect(engine.launch(launch)).rejects.toThrow(/offer/);
   expect(await world.run('exit 0')).toMatchObject({ to: 'finished' });

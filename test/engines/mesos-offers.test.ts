@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { expect, test, vi } from 'vitest';
 
+import { JOB } from '../../src/engines/contract.ts';
 import type { EngineEvent } from '../../src/engines/engine.ts';
 import { mesosWorld } from '../fixtures/mesos-engine.ts';
 import type { MesosWorld } from '../fixtures/mesos-engine.ts';
@@ -165,7 +166,9 @@ test('17: an offer that is held for too long is taken back', async () => {
   await news.until(() => news.offers.size > 0);
   const [old] = news.offers.values();
   await news.until(() => news.offers.size > 0 && !news.offers.has(old!.id));
-  const attempts = [{ assignment: await world.assign('exit 0'), resources: old!.resources }];
+  const attempts = [
+    { assignment: await world.assign('exit 0'), resources: old!.resources, job: JOB },
+  ];
   const launch = { node: old!.node, offerIds: [old!.id], attempts };
   await expect(engine.launch(launch)).rejects.toThrow(/offer/);
   expect(await world.run('exit 0')).toMatchObject({ to: 'finished' });
@@ -301,7 +304,11 @@ test('22: offers of a node that has another agent now are not mixed with its own
   cluster.send({ type: 'OFFERS', offers: { offers: [foreign] } });
   await news.until(() => news.offers.has('old-offer'));
   const attempts = [
-    { assignment: await world.assign('exit 0'), resources: { cpus: 2.5, memoryMb: 100 } },
+    {
+      assignment: await world.assign('exit 0'),
+      resources: { cpus: 2.5, memoryMb: 100 },
+      job: JOB,
+    },
   ];
   const offers = [...news.offers.values()];
   const launch = { node: nodeOf(agent), offerIds: offers.map(({ id }) => id), attempts };

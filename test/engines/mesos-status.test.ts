@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { expect, test, vi } from 'vitest';
 
+import { JOB } from '../../src/engines/contract.ts';
 import type { EngineEvent } from '../../src/engines/engine.ts';
 import { isAlive } from '../fixtures/bundles.ts';
 import { mesosWorld } from '../fixtures/mesos-engine.ts';
@@ -88,7 +89,7 @@ test('03: what is launched with an offer that has just gone is lost, and the res
   await news.until(() => news.offers.size > 0);
   const [offer] = news.offers.values();
   const assignment = await world.assign('exit 0');
-  const attempts = [{ assignment, resources: { cpus: 1, memoryMb: 100 } }];
+  const attempts = [{ assignment, resources: { cpus: 1, memoryMb: 100 }, job: JOB }];
   const launched = world.order({ node: offer!.node, offerIds: [offer!.id], attempts });
   cluster.rescind();
   await launched;
@@ -96,7 +97,7 @@ test('03: what is launched with an offer that has just gone is lost, and the res
     to: 'lost',
     result: {
       failure: {
-        kind: 'engine',
+        kind: 'capacity',
         message: expect.stringMatching(/^the offers were no longer valid/),
       },
     },
@@ -117,7 +118,7 @@ test('03: an attempt that is launched twice at once runs once', async () => {
   const { news } = world;
   await news.until(() => news.offers.size === 2);
   const assignment = await world.assign(`echo ran >> ${world.directory}/runs`);
-  const attempts = [{ assignment, resources: { cpus: 1, memoryMb: 100 } }];
+  const attempts = [{ assignment, resources: { cpus: 1, memoryMb: 100 }, job: JOB }];
   const launches = [...news.offers.values()].map(({ node, id }) =>
     world.order({ node, offerIds: [id], attempts }),
   );

@@ -26,7 +26,11 @@ export interface TestServer extends AsyncDisposable {
 export const DATASET = {
   name: 'Sentinel-2 L2A Romania 20 m',
   productType: 'S2_L2A',
-  patterns: ['/scenes/${yyyy}/.*[.]tif'],
+  patterns: ['${yyyy}/.*[.]tif'],
+  roots: [
+    { location: 'hdfs://calvalus/scenes', pool: 'calvalus', engines: ['yarn'] },
+    { location: '/scenes' },
+  ],
   minDate: '2015-08-01',
   maxDate: '2021-01-01',
 };

@@ -1,5 +1,6 @@
 import type { AttemptId, Resources } from '../../src/core/model.ts';
 import type { EngineEvent } from '../../src/core/change.ts';
+import { OfferGone } from '../../src/engines/engine.ts';
 import type { AttemptNews, Engine, Launch } from '../../src/engines/engine.ts';
 
 /** How an attempt will end. */
@@ -93,7 +94,7 @@ export function createCluster({ nodes, fateOf }: ClusterOptions) {
     const node = known[0]?.node;
     if (node === undefined || known.length < offerIds.length) {
       for (const use of known) offerFree(use.node);
-      throw new Error('an offer is gone');
+      throw new OfferGone('an offer is gone');
     }
     for (const attempt of attempts) start(attempt, node);
     offerFree(node);

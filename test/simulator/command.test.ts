@@ -92,7 +92,7 @@ describe('docs/simulator.md', () => {
 function keysOf(schema: object, path: string): string[] {
   const { properties, items } = schema as { properties?: object; items?: object };
   const isWhole = path === 'scheduling' || /\.(aggregate|format)\.duration$/.test(path);
-  if (items && !isWhole) return keysOf(items, `${path}[]`);
+  if (items && 'properties' in items && !isWhole) return keysOf(items, `${path}[]`);
   if (!properties || isWhole) return [path];
   return Object.entries(properties).flatMap(([key, child]: [string, object]) =>
     keysOf(child, path === '' ? key : `${path}.${key}`),

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import type { Resources } from '../../core/model.ts';
 import type { AttemptEnd } from '../../runner/attempt.ts';
 import type { Work } from '../../runner/messages.ts';
+import { OfferGone } from '../engine.ts';
 import type { AttemptNews, Engine, Launch } from '../engine.ts';
 import { minus, sum } from './capacity.ts';
 import { createLedger } from './ledger.ts';
@@ -72,7 +73,7 @@ export function createLocal(options: LocalOptions): Engine {
       const wanted = sum(fresh.map(({ resources }) => resources));
       try {
         if (wanted.cpus > offered.cpus || wanted.memoryMb > offered.memoryMb) {
-          throw new Error(`more was launched on node ${node} than its valid offers hold`);
+          throw new OfferGone(`more was launched on node ${node} than its valid offers hold`);
         }
         start(fresh);
       } catch (error) {

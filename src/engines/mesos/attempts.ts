@@ -5,9 +5,10 @@ import { Recent } from '../../core/recent.ts';
 import { messageOf } from '../../errors.ts';
 import type { RunnerEnd } from '../../runner/sandbox.ts';
 import type { AttemptNews, Emit } from '../engine.ts';
+import { wins } from '../runner-end.ts';
 import { acknowledge, kill, reconcile } from './commands.ts';
 import type { Call, TaskStatus } from './protocol.ts';
-import { newsOf, wins } from './states.ts';
+import { newsOf } from './states.ts';
 
 /** All in milliseconds. */
 export interface Patience {

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 
 import type { Attempt, AttemptId, Millis, OfferId } from '../../core/model.ts';
 import { messageOf } from '../../errors.ts';
+import { OfferGone } from '../engine.ts';
 import type {
   AttemptNews,
   Emit,
@@ -193,7 +194,9 @@ export class Mesos implements Engine {
       const pool = offers.flatMap(({ resources }) => resources);
       const wanted = fresh.map(({ resources }) => resources);
       const shares = divide(pool, wanted);
-      if (!shares) throw new Error(`more was launched on node ${node} than its valid offers hold`);
+      if (!shares) {
+        throw new OfferGone(`more was launched on node ${node} than its valid offers hold`);
+      }
       const tasks = await Promise.all(
         fresh.map(({ assignment }, index) =>
           this.#options.tasks.describe(assignment, agentId, shares[index]!),

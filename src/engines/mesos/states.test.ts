@@ -7,7 +7,8 @@ import type { AttemptResult } from '../../core/model.ts';
 import type { AttemptNews } from '../engine.ts';
 import { parseEvent } from './parse.ts';
 import type { TaskStatus } from './protocol.ts';
-import { newsOf, wins } from './states.ts';
+import { wins } from '../runner-end.ts';
+import { newsOf } from './states.ts';
 import type { News } from './states.ts';
 
 const status = (state: string, more: Partial<TaskStatus> = {}): TaskStatus => ({
@@ -115,13 +116,6 @@ describe('newsOf', () => {
       "Mesos does not allow the task (Mesos: Principal 'eo-jobs' no authorized to launch task as-nobody of framework 9141a497-f9d0-44cf-96fe-c9cc9d86df38-0000 under user 'nobody'); see the master's ACLs",
     ],
     [
-      '03',
-      'stale-offer',
-      'TASK_DROPPED',
-      {},
-      'the offers were no longer valid (Mesos: Task launched with invalid offers: Offer 285d786d-700e-43b1-82c6-ab5192495734-O24 is no longer valid)',
-    ],
-    [
       '07b',
       'lost-2',
       'TASK_LOST',
@@ -142,6 +136,40 @@ describe('newsOf', () => {
       news: { state: 'lost', result: { ...exit, failure: { kind: 'engine', message } } },
     });
   });
+
+  test('03: an offer that has gone is a matter of room', () => {
+    expect(newsOf(recordedOf('03', 'stale-offer', 'TASK_DROPPED'))).toEqual({
+      kind: 'ended',
+      isKnown: true,
+      news: {
+        state: 'lost',
+        result: {
+          failure: {
+            kind: 'capacity',
+            message:
+              'the offers were no longer valid (Mesos: Task launched with invalid offers: Offer 285d786d-700e-43b1-82c6-ab5192495734-O24 is no longer valid)',
+          },
+        },
+      },
+    });
+  });
+
+  test.each(['REASON_CONTAINER_PREEMPTED', 'REASON_EXECUTOR_PREEMPTED'])(
+    '%s is a matter of room, whatever its runner saw of it',
+    (reason) => {
+      const { news } = endOf(newsOf(status('TASK_FAILED', { reason })));
+      const failure = {
+        kind: 'capacity',
+        message: 'the agent took the container back for others',
+      } as const;
+      expect(news).toMatchObject({ state: 'lost', result: { failure } });
+      const seen = { kind: 'processor', message: 'ended by SIGTERM' } as const;
+      expect(wins({ to: 'failed', result: { failure: seen } }, news)).toMatchObject({
+        state: 'lost',
+        result: { failure: { kind: 'capacity' } },
+      });
+    },
+  );
 
   test('02: what could not be fetched is a matter of the network', () => {
     const { news } = endOf(newsOf(recordedOf('02', 'fetch-5', 'TASK_FAILED')));

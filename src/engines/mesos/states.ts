@@ -1,5 +1,4 @@
-import type { AttemptState, Failure, FailureKind } from '../../core/model.ts';
-import type { AttemptEnd } from '../../runner/attempt.ts';
+import type { AttemptState, FailureKind } from '../../core/model.ts';
 import type { AttemptNews } from '../engine.ts';
 import type { TaskStatus } from './protocol.ts';
 
@@ -37,6 +36,8 @@ const lost = (what: string, remedy?: string): Meaning => ({
   what,
   ...(remedy !== undefined && { remedy }),
 });
+/** Asked for again, there will be room in the end. */
+const withoutRoom = (what: string): Meaning => ({ state: 'lost', kind: 'capacity', what });
 const unwanted = (what: string): Meaning => ({ state: 'lost', kind: 'operator', what });
 const KILLED: Meaning = { state: 'killed', kind: 'operator', what: 'the task was killed' };
 
@@ -63,8 +64,8 @@ const REASONS: ReadonlyMap<string, Meaning> = new Map([
   ['REASON_MAX_COMPLETION_TIME_REACHED', failed('time', 'Mesos ended the task: it took too long')],
   ['REASON_CONTAINER_LAUNCH_FAILED', lost('the container could not be started', AGENT_LOG)],
   ['REASON_CONTAINER_UPDATE_FAILED', lost('the container could not be updated', AGENT_LOG)],
-  ['REASON_CONTAINER_PREEMPTED', lost('the agent took the container back for others')],
-  ['REASON_EXECUTOR_PREEMPTED', lost('the agent took the container back for others')],
+  ['REASON_CONTAINER_PREEMPTED', withoutRoom('the agent took the container back for others')],
+  ['REASON_EXECUTOR_PREEMPTED', withoutRoom('the agent took the container back for others')],
   ['REASON_EXECUTOR_TERMINATED', lost('the executor died', `${AGENT_LOG} and its kernel's`)],
   ['REASON_EXECUTOR_UNREGISTERED', lost('the executor was not there', AGENT_LOG)],
   ['REASON_EXECUTOR_REGISTRATION_TIMEOUT', lost('the executor did not start in time', AGENT_LOG)],
@@ -94,9 +95,9 @@ const REASONS: ReadonlyMap<string, Meaning> = new Map([
     lost('Mesos does not allow the task', "see the master's ACLs"),
   ],
   ['REASON_TASK_UNKNOWN', lost('Mesos does not know the task')],
-  ['REASON_INVALID_OFFERS', lost('the offers were no longer valid')],
+  ['REASON_INVALID_OFFERS', withoutRoom('the offers were no longer valid')],
   ['REASON_INVALID_FRAMEWORKID', lost('the agent does not know the framework')],
-  ['REASON_RESOURCES_UNKNOWN', lost('the agent no longer has the resources')],
+  ['REASON_RESOURCES_UNKNOWN', withoutRoom('the agent no longer has the resources')],
   ['REASON_GC_ERROR', lost("the agent could not keep the task's directory", AGENT_LOG)],
 ]);
 
@@ -234,33 +235,3 @@ function excerpt(message: string): string {
     .trim();
   return line.length > EXCERPT_LENGTH ? `${line.slice(0, EXCERPT_LENGTH)}…` : line;
 }
-
-/** Ends that Mesos brings about by itself: then it knows why, and the runner only that. */
-const BY_MESOS: ReadonlySet<FailureKind> = new Set<FailureKind>([
-  'memory',
-  'disk',
-  'time',
-  'operator',
-]);
-
-/**
- * Whose word counts. The runner's does, and always where it finished: then the outputs are there. But where Mesos or
- * somebody by its means ended the attempt, what the runner saw is the effect of that, such as a program that TERM ended.
- *
- * @param news of `newsOf`
- */
-export function wins({ to, result }: AttemptEnd, news: AttemptNews): AttemptNews {
-  if (to === 'finished') return { state: to, result };
-  const { failure: seen, ...rest } = result;
-  const { state } = news;
-  const failure = news.result?.failure;
-  if (!failure) return { state, result: rest };
-  if (to === 'killed') return { state, result: { ...news.result, ...rest, failure } };
-  if (!BY_MESOS.has(failure.kind) || failure.kind === seen?.kind) return { state: to, result };
-  return { state, result: { ...rest, failure: both(failure, seen) } };
-}
-
-const both = ({ kind, message }: Failure, seen: Failure | undefined): Failure => ({
-  kind,
-  message: seen ? `${message}; the runner says: ${seen.message}` : message,
-});

@@ -431,3 +431,15 @@ test('the assignment for an agent differs in places only', () => {
   expect(directories.result).toBe(ASSIGNMENT.directories.result);
   expect(directories.log).toBe(ASSIGNMENT.directories.log);
 });
+
+test('what is on a storage of the configuration is left to the runner', () => {
+  const storages = [{ type: 'webhdfs', name: 'calvalus', urls: ['http://nn:9870'] }] as const;
+  const input = 'hdfs://calvalus/eodata/a.tif';
+  const result = 'hdfs://calvalus/work/j/results/17';
+  const task = make({ storages, input, directories: { ...ASSIGNMENT.directories, result } });
+  expect(task.command.uris.map(({ value }) => value)).not.toContain(input);
+  expect(handedOver(task)).toMatchObject({ storages, input, directories: { result } });
+  expect(handedOver(task).directories).not.toHaveProperty('collected');
+  const other = make({ storages, input: 'hdfs://other/a.tif' });
+  expect(handedOver(other).input).toBe('./input/a.tif');
+});

@@ -6,6 +6,7 @@ import { parseAttemptId } from '../../core/ids.ts';
 import type { Assignment } from '../../runner/assignment.ts';
 import { ASSIGNMENT_FILE_VARIABLE, ASSIGNMENT_VARIABLE } from '../../runner/hand-over.ts';
 import { keptNode } from '../../runner/node-cache.ts';
+import { isUrl, parseUrl } from '../../storage/location.ts';
 import type { MesosResource } from './protocol.ts';
 
 export interface TaskSettings {
@@ -182,8 +183,8 @@ export function agentAssignment(
       // Nothing of the agent's own disk is in a container.
       cache: isContained ? './cache' : cacheDirectory,
       scratch: './scratch',
-      // Is on the same file system as the result.
-      collected: directories.scratch,
+      // Is on the same file system as the result, where that is on one.
+      ...(!isUrl(directories.result) && { collected: directories.scratch }),
     },
     // An image has no bubblewrap, and is a container of its own.
     isolation: isContained ? 'none' : isolation,
@@ -198,9 +199,11 @@ const isNet = (url: string): boolean => /^(?:https?|ftps?):/i.test(url);
 
 /**
  * The file name of an input that Mesos fetches: any that is a URL (natively HTTP, HTTPS, FTP, FTPS and files, others by
- * the agent's Hadoop client; fetcher.md). A bundle that prepares its inputs is given the URL itself.
+ * the agent's Hadoop client; fetcher.md). A bundle that prepares its inputs is given the URL itself. From storages of the
+ * configuration, whose names only we know, the runner brings it.
  */
-function fetchedName({ input, executables }: Assignment): string | undefined {
+function fetchedName({ input, executables, storages }: Assignment): string | undefined {
+  if (storages?.some(({ name }) => name === parseUrl(input)?.name)) return undefined;
   const [, , path] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(input) ?? [];
   if (path === undefined || executables.prepare !== undefined) return undefined;
   const last = (isNet(input) ? path.replace(/[?#].*$/s, '') : path).split('/').slice(1).at(-1);

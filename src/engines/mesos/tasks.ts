@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { AttemptId } from '../../core/model.ts';
 import { Recent } from '../../core/recent.ts';
 import type { Assignment } from '../../runner/assignment.ts';
+import { isUrl } from '../../storage/location.ts';
 import type { NodeFiles } from '../node-files.ts';
 import type { MesosResource } from './protocol.ts';
 import { agentAssignment, fitsEnvironment, taskInfo } from './task.ts';
@@ -43,7 +44,7 @@ export function createTasks({ files, runner, settings }: TasksOptions): Tasks {
   const kept = new Map<string, Set<string>>();
 
   /** By it an agent knows that the file system that it sees is the shared one. */
-  async function makeResults(directory: string): Promise<void> {
+  async function makeShared(directory: string): Promise<void> {
     if (known.get(directory)) return;
     await mkdir(directory, { recursive: true });
     known.set(directory, true);
@@ -54,7 +55,8 @@ export function createTasks({ files, runner, settings }: TasksOptions): Tasks {
     agentId: string,
     resources: readonly MesosResource[],
   ): Promise<object> {
-    await makeResults(dirname(assignment.directories.result));
+    const { result, log } = assignment.directories;
+    await makeShared(dirname(isUrl(result) ? log : result));
     const { hash, archive } = assignment.bundle;
     bundles.set(assignment.attemptId, hash);
     const text = JSON.stringify(agentAssignment(assignment, settings));

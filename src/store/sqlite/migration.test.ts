@@ -108,6 +108,21 @@ test('their tasks and attempts are what they were, with the new names of failure
   expect(other).toMatchObject({ result: { failure: { kind: 'input', message: 'no scene' } } });
 });
 
+test('where an input lies was in one pool at most', async () => {
+  const database = new DatabaseSync(join(directory, 'old.db'));
+  const place = database.prepare('UPDATE tasks SET location = ? WHERE job = 1 AND number = ?');
+  place.run(JSON.stringify({ nodes: ['n1'], pool: 'p' }), 4);
+  place.run(JSON.stringify({ racks: ['r'] }), 3);
+  database.close();
+  const [snapshot] = await store.load(9);
+  const places = Array.from(snapshot!.open, ({ task: { number, location } }) => [number, location]);
+  expect(Object.fromEntries(places)).toMatchObject({
+    3: { racks: ['r'] },
+    4: { nodes: ['n1'], pools: ['p'] },
+  });
+  expect((await store.task(job.id, 4))!.task.location).toEqual({ nodes: ['n1'], pools: ['p'] });
+});
+
 test('a scheduler goes on with them', async () => {
   const [snapshot] = await store.load(9);
   const timesOf = Array.from(snapshot!.open, ({ task, attempts, failures, notBefore }) => [

@@ -1,0 +1,317 @@
+/**
+ * Real HDFS and YARN on this machine: NameNode, ResourceManager, and on each node a DataNode and a NodeManager. Each
+ * cluster has a subnet of 127.0.0.0/8 of its own, with Hadoop's usual ports, so that several run side by side.
+ */
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
+import http from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { tmpdir, userInfo } from 'node:os';
+import { delimiter, join, sep } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+import { installHadoop } from './installation.ts';
+import { classPath, environment, javaOptions, startDaemons } from './java-process.ts';
+import type { DaemonProcess, JavaPlace } from './java-process.ts';
+import { writeSettings } from './settings.ts';
+import type { HadoopNode, Settings, SiteSettings } from './settings.ts';
+import { claimSubnet } from './subnet.ts';
+import type { Subnet } from './subnet.ts';
+
+export type DaemonName = 'nn' | 'rm' | `dn${number}` | `nm${number}`;
+
+export interface HadoopOptions {
+  /**
+   * `one-jvm` is ready in seconds and takes 0.4 GiB; with `daemons` each is a process of its own, which can be killed,
+   * and all take 1.3 GiB.
+   */
+  readonly mode?: 'one-jvm' | 'daemons';
+  readonly nodes?: number;
+  /** By node; the last is that of all others. */
+  readonly racks?: readonly string[];
+  /** Of each node. */
+  readonly capacity?: { readonly vcores: number; readonly memoryMb: number };
+  /** Between a NodeManager's heartbeats, at which containers are handed out. */
+  readonly heartbeatMs?: number;
+  readonly settings?: SiteSettings;
+  readonly daemonSettings?: Readonly<Partial<Record<DaemonName, Settings>>>;
+}
+
+const HEAP_MB: Readonly<Record<string, number>> = { nn: 192, rm: 320, dn: 128, nm: 192 };
+const ONE_JVM_HEAP_MB = 768;
+/** Far beyond what eight Java programs take that start together on a busy machine. */
+const PATIENCE_MS = 240_000;
+
+/** Waits until all daemons know each other. With `await using` everything ends with the block. */
+export async function startHadoop(options: HadoopOptions = {}): Promise<HadoopCluster> {
+  const installation = await installHadoop();
+  const subnet = await claimSubnet();
+  const directory = await mkdtemp(join(tmpdir(), 'pushbroom-hadoop-'));
+  const { nodes: count = 3, racks = ['/rack1', '/rack1', '/rack2'] } = options;
+  const nodes = Array.from({ length: count }, (_, index) => ({
+    name: subnet.address(11 + index),
+    rack: racks[index] ?? racks.at(-1)!,
+  }));
+  const configuration = await writeSettings({
+    directory,
+    host: subnet.address(1),
+    nodes,
+    capacity: options.capacity ?? { vcores: 4, memoryMb: 4096 },
+    heartbeatMs: options.heartbeatMs ?? 1000,
+    settings: options.settings ?? {},
+    daemonSettings: (options.daemonSettings ?? {}) as Record<string, Settings>,
+  });
+  for (const name of ['tmp', 'logs']) await mkdir(join(directory, name));
+  const place = { installation, directory, configuration };
+  const cluster = new HadoopCluster(options.mode ?? 'one-jvm', place, subnet, nodes);
+  try {
+    await cluster.start();
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
+  }
+  return cluster;
+}
+
+export class HadoopCluster implements AsyncDisposable {
+  readonly mode: 'one-jvm' | 'daemons';
+  /** Data and logs. */
+  readonly directory: string;
+  /** What HADOOP_CONF_DIR names. */
+  readonly configuration: string;
+  /** Of NameNode and ResourceManager. */
+  readonly host: string;
+  readonly webhdfsUrl: string;
+  readonly resourceManagerUrl: string;
+  readonly nodes: readonly HadoopNode[];
+  readonly #place: JavaPlace;
+  readonly #subnet: Subnet;
+  readonly #processes = new Map<DaemonName, DaemonProcess>();
+  readonly #removeDirectory = () => rmSync(this.directory, { recursive: true, force: true });
+
+  constructor(
+    mode: 'one-jvm' | 'daemons',
+    place: JavaPlace,
+    subnet: Subnet,
+    nodes: readonly HadoopNode[],
+  ) {
+    this.mode = mode;
+    this.directory = place.directory;
+    this.configuration = place.configuration;
+    this.host = subnet.address(1);
+    this.webhdfsUrl = `http://${this.host}:9870`;
+    this.resourceManagerUrl = `http://${this.host}:8088`;
+    this.nodes = nodes;
+    this.#place = place;
+    this.#subnet = subnet;
+  }
+
+  async start(): Promise<void> {
+    process.once('exit', this.#removeDirectory);
+    const names = this.nodes.flatMap((_, index) => this.daemonsOf(index + 1));
+    const all: readonly DaemonName[] = ['nn', 'rm', ...names];
+    if (this.mode === 'one-jvm') {
+      const one = await startDaemons(this.#place, 'hadoop', all, ONE_JVM_HEAP_MB);
+      for (const name of all) this.#processes.set(name, one);
+    } else {
+      await Promise.all(all.map((name) => this.startDaemon(name)));
+    }
+    await this.complete();
+  }
+
+  /** Of the processes that run its daemons. */
+  get pids(): readonly number[] {
+    return [...new Set(this.#running().map(({ pid }) => pid))];
+  }
+
+  /** Numbers of nodes begin with 1. */
+  daemonsOf(node: number): [DaemonName, DaemonName] {
+    return [`dn${node}`, `nm${node}`];
+  }
+
+  /** Asks until every node that there is stores and computes. */
+  async complete(): Promise<void> {
+    const limit = performance.now() + PATIENCE_MS;
+    while (!(await this.#isComplete())) {
+      if (performance.now() > limit)
+        throw new Error(`incomplete: ${this.#process('rm').lastWords()}`);
+      const dead = [...this.#processes].find(([, each]) => each.hasEnded);
+      if (dead) throw new Error(`${dead[0]} has ended: ${dead[1].lastWords()}`);
+      await pause(50);
+    }
+  }
+
+  /** As an administrator would: those who should know are told, containers are ended. */
+  async stopDaemon(name: DaemonName): Promise<void> {
+    const daemon = this.#process(name);
+    await daemon.order(`stop ${name}`);
+    if (this.mode === 'daemons') await daemon.kill();
+  }
+
+  /**
+   * As a death would: nobody is told, and a NodeManager's containers go on. Really SIGKILL with `daemons`; in one JVM
+   * as near as can be without.
+   */
+  async killDaemon(name: DaemonName): Promise<void> {
+    const daemon = this.#process(name);
+    await (this.mode === 'daemons' ? daemon.kill() : daemon.order(`drop ${name}`));
+  }
+
+  /** Resolves when it has started, not when others know it. */
+  async startDaemon(name: DaemonName): Promise<void> {
+    if (this.mode === 'one-jvm') return this.#process(name).order(`start ${name}`);
+    const heap = HEAP_MB[name.replace(/\d+$/, '')]!;
+    this.#processes.set(name, await startDaemons(this.#place, name, [name], heap));
+  }
+
+  async stopNode(node: number): Promise<void> {
+    for (const name of this.daemonsOf(node)) await this.stopDaemon(name);
+  }
+
+  async killNode(node: number): Promise<void> {
+    for (const name of this.daemonsOf(node)) await this.killDaemon(name);
+  }
+
+  async startNode(node: number): Promise<void> {
+    for (const name of this.daemonsOf(node)) await this.startDaemon(name);
+  }
+
+  /** Killed and started again; it reads its state from its store. */
+  async restartResourceManager(): Promise<void> {
+    await this.killDaemon('rm');
+    await this.startDaemon('rm');
+  }
+
+  /**
+   * Takes nodes out of YARN, or with none takes all back.
+   *
+   * @param graceSeconds for containers to end
+   */
+  async decommission(nodes: readonly string[], graceSeconds = 0): Promise<void> {
+    await writeFile(join(this.configuration, 'nodes.exclude'), nodes.join('\n'));
+    const grace = graceSeconds > 0 ? ['-g', String(graceSeconds), '-server'] : [];
+    await this.run('org.apache.hadoop.yarn.client.cli.RMAdminCLI', ['-refreshNodes', ...grace]);
+  }
+
+  /**
+   * Writes a file whose only copy is on one node.
+   *
+   * @param node a number
+   */
+  async putFile(path: string, content: string | Uint8Array, node: number): Promise<void> {
+    // What a DataNode is given to write it keeps itself.
+    const query = new URLSearchParams({
+      op: 'CREATE',
+      'user.name': userInfo().username,
+      namenoderpcaddress: `${this.host}:8020`,
+      replication: '1',
+      overwrite: 'true',
+    });
+    const { name } = this.nodes[node - 1]!;
+    // `fetch` cannot: a DataNode says 100 Continue without being asked.
+    const request = http.request(
+      `http://${name}:9864/webhdfs/v1${encodeURI(path)}?${query.toString()}`,
+      {
+        method: 'PUT',
+      },
+    );
+    request.end(content);
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const answer = await text(response);
+    if (response.statusCode !== 201) throw new Error(`${path}: ${response.statusCode} ${answer}`);
+  }
+
+  /**
+   * Runs a program of Hadoop's as a client of the cluster; takes one or two seconds of Java's.
+   *
+   * @param archives that it needs beside Hadoop's
+   */
+  async run(
+    mainClass: string,
+    args: readonly string[] = [],
+    archives: readonly string[] = [],
+  ): Promise<string> {
+    const path = [this.configuration, classPath(this.#place.installation), ...archives];
+    const options = [...javaOptions(this.#place, 256), '-cp', path.join(delimiter)];
+    const { stdout } = await promisify(execFile)('java', [...options, mainClass, ...args], {
+      cwd: this.directory,
+      env: environment(this.#place),
+      maxBuffer: 64 * 1024 ** 2,
+    });
+    return stdout;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#running().map((each) => each.kill()));
+    await this.#endContainers();
+    const options = { recursive: true, force: true, maxRetries: 10 };
+    await rm(this.directory, options);
+    process.off('exit', this.#removeDirectory);
+    this.#subnet[Symbol.dispose]();
+  }
+
+  #process(name: DaemonName): DaemonProcess {
+    const found = this.#processes.get(name);
+    if (!found) throw new Error(`no daemon ${name}`);
+    return found;
+  }
+
+  #running(): readonly DaemonProcess[] {
+    return [...new Set(this.#processes.values())].filter((each) => !each.hasEnded);
+  }
+
+  async #isComplete(): Promise<boolean> {
+    const query = 'qry=Hadoop:service=NameNode,name=FSNamesystemState';
+    const answers = await Promise.all([
+      ask<{ beans: { FSState: string; NumLiveDataNodes: number }[] }>(
+        `${this.webhdfsUrl}/jmx?${query}`,
+      ),
+      ask<{ clusterMetrics: { activeNodes: number } }>(
+        `${this.resourceManagerUrl}/ws/v1/cluster/metrics`,
+      ),
+    ]);
+    const storage = answers[0]?.beans[0];
+    const count = this.nodes.length;
+    return (
+      storage?.FSState === 'Operational' &&
+      storage.NumLiveDataNodes === count &&
+      answers[1]?.clusterMetrics.activeNodes === count
+    );
+  }
+
+  /** Containers outlive their NodeManager. They are the processes that work in the cluster's directory. */
+  async #endContainers(): Promise<void> {
+    for (;;) {
+      const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+      const places = await Promise.all(
+        pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')),
+      );
+      const ours = pids.filter((_, index) => places[index]!.startsWith(this.directory + sep));
+      if (ours.length === 0) return;
+      for (const pid of ours) kill(Number(pid));
+      await pause(10);
+    }
+  }
+}
+
+/** It may have ended by now. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+async function ask<T>(url: string): Promise<T | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
+    return response.ok ? ((await response.json()) as T) : undefined;
+  } catch {
+    return undefined;
+  }
+}
