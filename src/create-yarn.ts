@@ -65,6 +65,7 @@ export async function createYarn(parts: EngineParts): Promise<Engine> {
     }),
     places: createPlaces(logOf, logger),
     queueOf: (group) => queueOf(yarn, group),
+    queueNames: [...new Set([yarn.queue, ...Object.values(yarn.queues)])],
     ...(yarn.nodeLabel !== undefined && { nodeLabel: yarn.nodeLabel }),
     ...(yarn.pool !== undefined && { pool: yarn.pool }),
     constraints: yarn.constraints,

@@ -39,8 +39,6 @@ export interface AttemptOptions {
   readonly assignment: Assignment;
   /** Told the process group of each program that is started. */
   readonly onSpawn?: (group: number) => void;
-  /** Told when the last one has ended. */
-  readonly onExit?: () => void;
   /** Told the end as soon as it is known: what the attempt leaves is removed after it. */
   readonly onEnd?: (end: AttemptEnd) => void;
   readonly signal: AbortSignal;
@@ -119,7 +117,7 @@ async function attempt(options: AttemptOptions, measure: Measure): Promise<reado
   const logs = { out: createLog(`${log}.out`), err: createLog(`${log}.err`) };
   const run: Run = async (file, ...args) => {
     if (signal.aborted) throw new AttemptAborted();
-    const { onSpawn, onExit, abortGraceMs } = options;
+    const { onSpawn, abortGraceMs } = options;
     const program = await runProgram({
       file: join(bundle, file),
       arguments: args,
@@ -132,7 +130,6 @@ async function attempt(options: AttemptOptions, measure: Measure): Promise<reado
       abortGraceMs,
       signal,
     });
-    onExit?.();
     check(file, program);
     return program;
   };

@@ -1,28 +1,38 @@
 import { spawn } from 'node:child_process';
 
-/** Ends when nobody can tell it anything any more, and the group that it was told of last with it. */
-const SCRIPT =
-  'while read -r group; do last=$group; done; [ -z "$last" ] || kill -s KILL -- "-$last"';
+import { ATTEMPT_VARIABLE } from './process.ts';
 
 /**
- * Ends the program of a runner that is killed itself, for engines that kill no more than the process group that they have
- * started, as YARN does: programs have groups of their own. A process that has made a group of its own lives on.
+ * Waits for a word or, where the runner has died, for the end of its input. Then whatever has the attempt's variable in
+ * its environment is killed, a few times, because a program may just be being started.
  */
-export function createGuard() {
-  const guard = spawn('/bin/sh', ['-c', SCRIPT], {
+const SCRIPT = `read -r word && exit
+for try in 1 2 3; do
+  for file in $(grep -lzxF "$1" /proc/[0-9]*/environ 2>/dev/null); do
+    pid=\${file#/proc/}
+    kill -s KILL "\${pid%/environ}"
+  done
+  sleep 1
+done`;
+
+/**
+ * Ends the programs of an attempt whose runner is killed itself, for engines that kill no more than the process group
+ * that they have started, as YARN does: programs have groups of their own.
+ */
+export function createGuard(attemptId: string) {
+  const guard = spawn('/bin/sh', ['-c', SCRIPT, 'guard', `${ATTEMPT_VARIABLE}=${attemptId}`], {
     cwd: '/',
-    env: {},
+    env: { PATH: '/usr/bin:/bin' },
     // In a session of its own, so that it outlives the runner.
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  // Without it, everything goes as well.
+  // Without it, everything else goes on.
   guard.on('error', () => undefined);
   guard.stdin.on('error', () => undefined);
   guard.unref();
   return {
-    watch: (group: number) => void guard.stdin.write(`${group}\n`),
-    /** Another process may get its id. */
+    /** Nothing of the attempt runs any more. */
     release: () => void guard.stdin.write('\n'),
   };
 }

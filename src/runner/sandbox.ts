@@ -122,14 +122,13 @@ async function inContainer(
   const tellAbort = () => onEnd(() => tell({ to: 'killed', result: {} }));
   signal.addEventListener('abort', tellAbort);
   if (signal.aborted) tellAbort();
-  const guard = createGuard();
+  const guard = createGuard(attemptId);
   return runAttempt({
     assignment: localize(options, log),
     signal,
     abortGraceMs: 0,
-    onSpawn: guard.watch,
-    onExit: guard.release,
     onEnd: (end) => {
+      guard.release();
       signal.removeEventListener('abort', tellAbort);
       onEnd(() => tell(end));
     },
