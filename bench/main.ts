@@ -13,6 +13,8 @@ import { schedule } from './schedule.ts';
 import { soak } from './soak.ts';
 import { start } from './start.ts';
 import { submit } from './submit.ts';
+import { webhdfs } from './webhdfs.ts';
+import { yarn } from './yarn.ts';
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   history,
@@ -25,6 +27,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   soak,
   start,
   submit,
+  webhdfs,
+  yarn,
 };
 
 const { values, positionals } = parseArgs({

@@ -34,11 +34,15 @@ export async function installDistributedShell(): Promise<DistributedShell> {
       const before = new Set((await applications(cluster)).map(({ id }) => id));
       const ran = cluster.run(
         'org.apache.hadoop.yarn.applications.distributedshell.Client',
-        [
-          ...['-jar', ours, '-shell_command', '/bin/true', '-num_containers', String(tasks)],
-          ...['-container_memory', String(memoryMb), '-container_vcores', String(vcores)],
-          ...['-master_memory', '384', '-master_vcores', '1'],
-        ],
+        Object.entries({
+          jar: ours,
+          shell_command: '/bin/true',
+          num_containers: tasks,
+          container_memory: memoryMb,
+          container_vcores: vcores,
+          master_memory: 384,
+          master_vcores: 1,
+        }).flatMap(([name, value]) => [`-${name}`, String(value)]),
         [join(own, '*')],
       );
       const found = (every: Application) => !before.has(every.id);
@@ -71,10 +75,10 @@ async function watch(
   isIt: (application: Application) => boolean,
   ran: Promise<unknown>,
 ): Promise<{ readonly id: string; readonly at: number }> {
-  let isOver = false;
-  const over = () => void (isOver = true);
-  ran.then(over, over);
-  while (!isOver) {
+  const over = new AbortController();
+  const end = () => over.abort();
+  ran.then(end, end);
+  while (!over.signal.aborted) {
     const it = (await applications(cluster)).find(isIt);
     if (it && it.state !== 'NEW' && it.state !== 'SUBMITTED' && it.state !== 'ACCEPTED') {
       return { id: it.id, at: Date.now() };

@@ -169,20 +169,22 @@ async function bringProduct(
   filesAtOnce: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const { storage, from } = product;
   try {
-    const stat = () => orAbort(signal, () => storage.stat(from));
-    const entry = await patiently(stat, { signal });
-    if (!entry) throw missing(from);
-    if (!entry.isDirectory) return await bringFile(options, product, signal);
-    const walk = (either: AbortSignal) => filesOf(product, either);
-    return await inParallel(walk, filesAtOnce, signal, (file, either) =>
-      bringFile(options, file, either),
-    );
+    // Most are files: to ask first would take longer than to fetch many of them.
+    await bringFile(options, product, signal).catch((error: unknown) => {
+      if (!saysDirectory(error)) throw error;
+      const walk = (either: AbortSignal) => filesOf(product, either);
+      return inParallel(walk, filesAtOnce, signal, (file, either) =>
+        bringFile(options, file, either),
+      );
+    });
   } catch (error) {
-    throw notBrought(from, error);
+    throw notBrought(product.from, error);
   }
 }
+
+const saysDirectory = (error: unknown): boolean =>
+  error instanceof PushbroomError && error.code === 'CONFLICT';
 
 const missing = (location: string): PushbroomError =>
   new PushbroomError('NOT_FOUND', `${location} is not there.`);

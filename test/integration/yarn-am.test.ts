@@ -326,6 +326,34 @@ describe.skipIf(lacksHadoop())('the application-master program', { timeout: 120_
     expect([NOT_STARTED, -2003]).toContain(ended.exitStatus);
   });
 
+  test('who is taken over says so, and leaves all to the other', async () => {
+    const { app, applicationId } = await open();
+    void run(app, 1, shell(untilFile('go')));
+    await program.until('started', { request: 1 });
+    const first = program;
+    program = await begin();
+    program.give({ order: 'adopt', app, applicationId });
+    expect(await program.until('opened')).toMatchObject({ running: [{ request: 1 }] });
+    expect(await first.until('closed')).toMatchObject({ app, applicationId, state: 'TAKEN_OVER' });
+    make('go');
+    expect(await program.until('ended', { request: 1 })).toMatchObject({ exitStatus: 0 });
+    await first[Symbol.asyncDispose]();
+    expect(first.all('ended')).toEqual([]);
+  });
+
+  test('what is closed before it is open is over, too', async () => {
+    const app = `job-${++count}`;
+    program.give({ order: 'open', app, queue: 'default', priority: 1, tags: [] });
+    close(app);
+    const { state: how, applicationId } = await program.until('closed', { app });
+    expect(['FINISHED', 'KILLED']).toContain(how);
+    if (applicationId === undefined) return;
+    await vi.waitFor(
+      async () => expect(await reported(applicationId)).toMatchObject({ state: how }),
+      LONG,
+    );
+  });
+
   test('an application whose token is lost is killed, for it would hold what it has', async () => {
     const { app, applicationId } = await open();
     await program.kill();

@@ -18,6 +18,8 @@ export interface ApplicationsOptions {
   give(order: Order): boolean;
   /** How many attempts of a job are out. */
   countOf(app: AppName): number;
+  /** Whether some of them wait to be asked for. */
+  isWanted(app: AppName): boolean;
   /** It takes requests now. @param running what an earlier program has started in it */
   opened(app: AppName, running: readonly Running[], isAdopted: boolean): void;
   /** It is over, and its containers are. @param isRefused it has never taken requests */
@@ -185,7 +187,10 @@ export class Applications {
     const isRefused = app.state === 'opening';
     const isAsked = app.state === 'closing';
     if (state === TAKEN_OVER) {
-      logger.error({ job: name }, 'another service has taken an application over: has it the same engines.yarn.name?');
+      logger.error(
+        { job: name },
+        'another service has taken an application over: has it the same engines.yarn.name?',
+      );
     } else if (app.state === 'adopting' && app.applicationId !== undefined) {
       // What could not be taken over may hold containers for a long time.
       end(app.applicationId);
@@ -204,7 +209,7 @@ export class Applications {
   }
 
   #reopen(name: AppName, { job, queue, priority }: App): void {
-    if (this.#options.countOf(name) === 0 || job.user === '') this.#apps.delete(name);
+    if (!this.#options.isWanted(name)) this.#apps.delete(name);
     else this.#apps.set(name, { state: 'waiting', job, queue, priority });
   }
 }

@@ -15,11 +15,19 @@ import { messageOf } from '../../errors.ts';
 import type { AttemptNews, Emit } from '../engine.ts';
 import { parseEnd } from '../runner-end.ts';
 import {
+  GONE,
+  MISSING,
+  NOT_BEGUN,
+  NOT_STARTED,
+  TOO_LONG,
+  WORDLESS,
+  endFrom,
   endingOf,
   failureOfClosed,
   failureOfPreparation,
   hasWord,
   neverGranted,
+  tooLate,
   withReason,
   withUsage,
 } from './endings.ts';
@@ -133,6 +141,10 @@ export class Attempts {
   }
 
   countOf = (job: JobId): number => this.#byJob.get(job)?.size ?? 0;
+
+  /** Whether some of a job wait to be asked for. */
+  isWaiting = (job: JobId): boolean =>
+    this.#of(job).some(([, out]) => isAhead(out) && !out.isEnding);
 
   find(attemptId: AttemptId): AttemptNews | undefined {
     const out = this.#out.get(attemptId);
@@ -286,7 +298,7 @@ export class Attempts {
     const { patience } = this.#options;
     const { phase, limit = Infinity } = out;
     const isLate = (phase === 'waiting' || phase === 'requested') && elapsed > patience.wait;
-    if (isLate) return this.kill(attemptId, tooLate(phase, patience.wait));
+    if (isLate) return this.kill(attemptId, tooLate(phase === 'requested', patience.wait));
     if (phase === 'allocated' && elapsed > patience.start) {
       return this.kill(attemptId, NOT_STARTED);
     }
@@ -414,7 +426,13 @@ export class Attempts {
 
   #tell(attemptId: AttemptId, { state: to, result }: AttemptNews): void {
     const { engine, emit, logger } = this.#options;
-    const event = { type: 'attemptMoved', engine, attemptId, to, ...(result && { result }) } as const;
+    const event = {
+      type: 'attemptMoved',
+      engine,
+      attemptId,
+      to,
+      ...(result && { result }),
+    } as const;
     emit(event).catch((error: unknown) =>
       logger.warn({ err: error, attempt: attemptId }, 'news was not stored'),
     );
@@ -446,41 +464,8 @@ const isAhead = ({ phase }: Out): boolean => phase === 'preparing' || phase === 
 /** NodeManagers are addressed as `host:port`, nodes by their host. */
 const hostOf = (address: string): NodeId => address.replace(/:\d+$/, '');
 
-const engineFailure = (message: string): Failure => ({ kind: 'engine', message });
-
-const GONE = engineFailure('there is no application on YARN in which it could run any more');
-const MISSING = engineFailure(
-  'its container has ended while nobody was there to hear it, and its runner has left no word',
-);
-const WORDLESS = engineFailure('its runner has ended well, but its report and its outputs are gone');
 /** Where the runner has perhaps ended well, what it has left is the end. */
 const WITHOUT_WORD: ReadonlyMap<number, Failure> = new Map([
   [0, WORDLESS],
   [UNKNOWN, MISSING],
 ]);
-const NOT_STARTED = engineFailure('its node has taken the container and does not start it');
-const NOT_BEGUN = engineFailure(
-  "its node has taken the start and has not begun it: its files do not come; see the NodeManager's log",
-);
-const TOO_LONG: Failure = {
-  kind: 'time',
-  message: 'it is far beyond its limit of time and its runner has not ended it',
-};
-
-const tooLate = (phase: Out['phase'], waitMs: number): Failure => ({
-  kind: 'capacity',
-  message:
-    phase === 'requested'
-      ? `YARN has granted no container on its node within ${waitMs / 1000} s`
-      : `YARN has not admitted the job's application within ${waitMs / 1000} s: see its queue's limits`,
-});
-
-/** Its end was not heard of, but its runner had told it. */
-function endFrom(
-  { to, result }: NonNullable<ReturnType<typeof parseEnd>>,
-  failure: Failure,
-  wish: Wish | undefined,
-): AttemptNews {
-  if (to !== 'killed') return { state: to, result };
-  return withReason({ state: 'lost', result: { ...result, failure } }, wish);
-}

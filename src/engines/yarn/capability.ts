@@ -18,11 +18,7 @@ export const most = (a: Capability, b: Capability): Capability => combine(a, b, 
 export const fits = (a: Capability, into: Capability): boolean =>
   a.memoryMb <= into.memoryMb && a.vcores <= into.vcores && (a.gpus ?? 0) <= (into.gpus ?? 0);
 
-function combine(
-  a: Capability,
-  b: Capability,
-  of: (x: number, y: number) => number,
-): Capability {
+function combine(a: Capability, b: Capability, of: (x: number, y: number) => number): Capability {
   return {
     memoryMb: of(a.memoryMb, b.memoryMb),
     vcores: of(a.vcores, b.vcores),

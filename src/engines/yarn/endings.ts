@@ -86,3 +86,38 @@ export function withUsage(
   const result: AttemptResult = { ...news.result, usage };
   return { ...news, result };
 }
+
+const engineFailure = (message: string): Failure => ({ kind: 'engine', message });
+
+export const GONE = engineFailure('there is no application on YARN in which it could run any more');
+export const MISSING = engineFailure(
+  'its container has ended while nobody was there to hear it, and its runner has left no word',
+);
+export const WORDLESS = engineFailure(
+  'its runner has ended well, but its report and its outputs are gone',
+);
+export const NOT_STARTED = engineFailure('its node has taken the container and does not start it');
+export const NOT_BEGUN = engineFailure(
+  "its node has taken the start and has not begun it: its files do not come; see the NodeManager's log",
+);
+export const TOO_LONG: Failure = {
+  kind: 'time',
+  message: 'it is far beyond its limit of time and its runner has not ended it',
+};
+
+export const tooLate = (isRequested: boolean, waitMs: number): Failure => ({
+  kind: 'capacity',
+  message: isRequested
+    ? `YARN has granted no container on its node within ${waitMs / 1000} s`
+    : `YARN has not admitted the job's application within ${waitMs / 1000} s: see its queue's limits`,
+});
+
+/** Its end was not heard of, but its runner had told it. */
+export function endFrom(
+  { to, result }: NonNullable<ReturnType<typeof parseEnd>>,
+  failure: Failure,
+  wish: Wish | undefined,
+): AttemptNews {
+  if (to !== 'killed') return { state: to, result };
+  return withReason({ state: 'lost', result: { ...result, failure } }, wish);
+}

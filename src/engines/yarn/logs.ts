@@ -58,7 +58,7 @@ export class Logs {
    */
   async readAll(place: Place, file: string, most: number): Promise<string | undefined> {
     let all = '';
-    for (let offset = 0; offset < most; ) {
+    for (let offset = 0; offset < most;) {
       const part = await this.read(place, file, { offset, limit: LARGEST_PART });
       if (!part) return undefined;
       all += part.text;

@@ -51,8 +51,7 @@ export class Nodes {
     Array.from(this.#nodes.values()).filter((node) => this.away(node) === undefined);
 
   /** Of all that may be used. */
-  total = (): Capability =>
-    this.usable().reduce((all, { total }) => sum(all, total), NOTHING);
+  total = (): Capability => this.usable().reduce((all, { total }) => sum(all, total), NOTHING);
 
   find = (node: NodeId): ClusterNode | undefined => this.#nodes.get(node);
 
@@ -98,7 +97,8 @@ export class Nodes {
 
   #isWanted({ labels, attributes }: ClusterNode): boolean {
     const { nodeLabel, constraints } = this.#options;
-    const isOfPartition = nodeLabel === undefined ? labels.length === 0 : labels.includes(nodeLabel);
+    const isOfPartition =
+      nodeLabel === undefined ? labels.length === 0 : labels.includes(nodeLabel);
     return (
       isOfPartition &&
       Object.entries(constraints).every(([name, values]) =>

@@ -181,8 +181,7 @@ export class Offers {
 }
 
 /** Down to so many parts of one, but for what only rounding has taken. */
-const floored = (value: number, parts: number): number =>
-  Math.floor(value * parts + 1e-6) / parts;
+const floored = (value: number, parts: number): number => Math.floor(value * parts + 1e-6) / parts;
 
 const isSame = (a: Resources, b: Resources): boolean =>
   a.cpus === b.cpus && a.memoryMb === b.memoryMb && (a.gpus ?? 0) === (b.gpus ?? 0);

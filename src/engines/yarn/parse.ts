@@ -36,10 +36,11 @@ const CAPABILITY = {
 } satisfies Record<keyof Capability, Check>;
 
 /** A queue that is over its share has less than nothing. */
-const ROOM = { memoryMb: isInteger, vcores: isInteger, gpus: isOptional(isInteger) } satisfies Record<
-  keyof Capability,
-  Check
->;
+const ROOM = {
+  memoryMb: isInteger,
+  vcores: isInteger,
+  gpus: isOptional(isInteger),
+} satisfies Record<keyof Capability, Check>;
 
 const RUNNING = {
   request: isRequest,

@@ -45,7 +45,10 @@ export function createPlaces(logOf: LogOf, logger: Logger) {
     remember(attemptId: AttemptId, place: Place): void {
       remembered.set(attemptId, place);
       write(attemptId, place).catch((error: unknown) =>
-        logger.warn({ err: error }, `the log of ${attemptId} will not be found by the next service`),
+        logger.warn(
+          { err: error },
+          `the log of ${attemptId} will not be found by the next service`,
+        ),
       );
     },
     async find(attemptId: AttemptId): Promise<Place | undefined> {

@@ -105,11 +105,7 @@ export class Publisher {
 }
 
 /** Whoever asks while it is being made waits for that; where it fails, the next one tries again. */
-function once<T>(
-  known: Map<string, Promise<T>>,
-  key: string,
-  make: () => Promise<T>,
-): Promise<T> {
+function once<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
   let made = known.get(key);
   if (!made) {
     made = make();

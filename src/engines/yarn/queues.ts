@@ -69,14 +69,3 @@ export function othersOf(
   const lowest = most(minus(highest, maybe), NOTHING);
   return before ? least(most(before, lowest), highest) : lowest;
 }
-
-/** The queue of a group's jobs: its own, or that of the nearest group above it that has one. */
-export const queueFinder =
-  (fallback: string, queues: Readonly<Record<string, string>>) =>
-  (group: string): string => {
-    for (let path = group; path !== ''; path = path.slice(0, Math.max(0, path.lastIndexOf('/')))) {
-      const queue = queues[path];
-      if (queue !== undefined) return queue;
-    }
-    return fallback;
-  };

@@ -57,7 +57,10 @@ const STATUSES: ReadonlyMap<number, Meaning> = new Map([
   // Seen of one that was being localised when its NodeManager was killed.
   [-1, lost('engine', 'the NodeManager was restarted before the container began')],
   // `ContainerExecutor.ExitCode.LOST`
-  [154, lost('engine', 'the NodeManager was restarted and no longer knows how the container ended')],
+  [
+    154,
+    lost('engine', 'the NodeManager was restarted and no longer knows how the container ended'),
+  ],
 ]);
 
 /** Why what a container needs could not be brought to its node: everything of it is before the attempt. */

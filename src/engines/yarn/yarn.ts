@@ -76,7 +76,7 @@ export interface Rhythm {
 }
 
 const RHYTHM: Rhythm = { tick: 1_000, busy: 1_000, survey: 30_000 };
-/** By it all of ours are known, whichever service's. */
+/** By it applications of all services are known, and with the service's name its own. */
 const TAG = 'pushbroom';
 /** A question of the scheduler waits no longer for what a storage says. */
 const ANSWER_MS = 5_000;
@@ -98,6 +98,7 @@ const unheard: Emit = () => new Promise(() => undefined);
 export class Yarn implements Engine {
   readonly id: string;
   readonly #options: YarnOptions;
+  readonly #tags: readonly string[];
   readonly #logger: Logger;
   readonly #ledger = new Ledger();
   readonly #nodes: Nodes;
@@ -125,6 +126,7 @@ export class Yarn implements Engine {
     const { id = 'yarn', logger, patience, places, starts } = options;
     this.id = id;
     this.#options = options;
+    this.#tags = [`${TAG}:${options.name}`, TAG];
     this.#logger = logger.child({ engine: id });
     const emit: Emit = (event) => this.#emit(event);
     const give = (order: Order) => this.#give(order);
@@ -132,9 +134,10 @@ export class Yarn implements Engine {
     this.#nodes = new Nodes({ ...common, isBusy: this.#ledger.isBusy });
     this.#applications = new Applications({
       ...common,
-      tags: [TAG, options.name],
+      tags: this.#tags,
       give,
       countOf: (app) => this.#attempts.countOf(app),
+      isWanted: (app) => this.#attempts.isWaiting(app),
       opened: (...opened) => this.#attempts.opened(...opened),
       closed: (...closed) => this.#attempts.closed(...closed),
       end: (applicationId) => void this.#endApplication(applicationId),
@@ -244,11 +247,12 @@ export class Yarn implements Engine {
   }
 
   async teardown(): Promise<void> {
-    const found = await this.#options.resourceManager.applications([TAG, this.#options.name]);
+    const found = await this.#options.resourceManager.applications(this.#tags);
     this.#isTornDown = true;
     this.#offers.close();
     this.#nodes.leave();
     this.#applications.closeAll('an operator has torn the engine down');
+    this.#applications.unsettle();
     await Promise.all(found.map(({ id }) => this.#endApplication(id)));
     this.#programState =
       'an operator has torn the engine down; it begins anew when the service is started again';
@@ -292,12 +296,12 @@ export class Yarn implements Engine {
     const said = `application-master program with Hadoop ${hadoop}, as ${user}`;
     this.#programState = `${said}, is looking for what there is`;
     this.#toldRacks = '';
-    const { resourceManager, name } = this.#options;
+    const { resourceManager } = this.#options;
     while (program === this.#program) {
       try {
         await this.#lookAround();
         if (this.#nodes.count === 0) throw new Error('there are no nodes');
-        const found = await resourceManager.applications([TAG, name]);
+        const found = await resourceManager.applications(this.#tags);
         if (program !== this.#program) return;
         this.#tellRacks();
         this.#applications.settle(found);

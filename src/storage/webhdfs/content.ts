@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { isPassing } from './client.ts';
+import { isWorthAnotherNode } from './data-nodes.ts';
 import { Away } from './http.ts';
 import type { Answer } from './http.ts';
 
@@ -47,8 +47,9 @@ export class Content extends Readable {
   /** So that what cannot be read at all is told before anything else is done with it. */
   async begin(): Promise<this> {
     try {
-      if (this.#offset < this.#source.end) await this.#open();
-      this.off('error', ignore);
+      while (this.#offset < this.#source.end && !this.#chunks) {
+        await this.#open().catch((error: unknown) => this.#recover(error));
+      }
       return this;
     } catch (error) {
       this.destroy();
@@ -85,10 +86,11 @@ export class Content extends Readable {
   }
 
   #take(chunk: Buffer): Buffer {
+    if (this.#offset + chunk.length > this.#source.end) {
+      throw new Away(this.#answer!.url, 'has sent more than was asked for');
+    }
     this.#failures = 0;
     this.#offset += chunk.length;
-    const { end } = this.#source;
-    if (this.#offset > end) throw new Error(`more bytes have come than the ${end} that there are`);
     return chunk;
   }
 
@@ -103,7 +105,7 @@ export class Content extends Readable {
     this.#answer?.dismiss();
     this.#answer = undefined;
     const ms = pauses[this.#failures];
-    if (!isPassing(error) || ms === undefined || this.destroyed) throw error;
+    if (!isWorthAnotherNode(error) || ms === undefined || this.destroyed) throw error;
     this.#failures += 1;
     if (error instanceof Away) failed(error.server);
     await pause(ms * (0.5 + Math.random()), undefined, { signal: this.#stop.signal });

@@ -1,4 +1,4 @@
-import { nameUnknown, refusalOf } from './client.ts';
+import { isPassing, nameUnknown, NoNameNode, refusalOf } from './client.ts';
 import type { NameNodes } from './client.ts';
 import { Refusal } from './errors.ts';
 import { addressesOf } from './http.ts';
@@ -103,6 +103,14 @@ export class DataNodes {
     }
   }
 }
+
+/**
+ * Whether another data node, or a later try, may have what one has not: a quota is the same everywhere, and name nodes have
+ * been asked often enough.
+ */
+export const isWorthAnotherNode = (error: unknown): boolean =>
+  (isPassing(error) && !(error instanceof NoNameNode)) ||
+  (error instanceof Refusal && (error.code === 'UNAVAILABLE' || error.isDiskFull));
 
 /** As a name node may know them: it looks for addresses (seen on 3.5.0), but sends to names. */
 async function namesOf(excluded: ReadonlySet<string>): Promise<string | undefined> {

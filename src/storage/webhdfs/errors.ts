@@ -109,6 +109,9 @@ const WORDS: readonly (readonly [RegExp, ErrorCode])[] = [
   [/No space left on device|Out of space|Disk quota exceeded/i, 'STORAGE_FULL'],
 ];
 
+/** Of `NamenodeWebHdfsMethods.chooseDatanode`. */
+const NO_NODE = /Failed to find datanode/;
+
 export interface Deed {
   readonly location: string;
   /** In the infinitive, with its object: `read hdfs://calvalus/a`. */
@@ -139,6 +142,7 @@ function remedyOf(refusal: Refusal, who: string): string {
     case 'STORAGE_FULL':
       return '; remove something, or have the quota raised or data nodes added';
     case 'UNAVAILABLE':
+      if (NO_NODE.test(refusal.words)) return ': all are down, or have no room for a block';
       return refusal.isPassing ? '' : ` (${refusal.exception})`;
     default:
       return '';

@@ -11,7 +11,7 @@ import type { Content as Written, Entry, Range, Storage, StorageAccess } from '.
 import { isPassing, NameNodes, NoNameNode, wordsOf } from './client.ts';
 import type { Question } from './client.ts';
 import { Content } from './content.ts';
-import { DataNodes } from './data-nodes.ts';
+import { DataNodes, isWorthAnotherNode } from './data-nodes.ts';
 import { Refusal, refusalError } from './errors.ts';
 import { Http } from './http.ts';
 import type { Waits } from './http.ts';
@@ -170,7 +170,11 @@ class HadoopFileSystem implements WebHdfs {
         return;
       } catch (error) {
         const { value: ms } = pauses.next();
-        if (ms === undefined || signal?.aborted || !isWorthAnotherNode(error)) {
+        if (
+          ms === undefined ||
+          signal?.aborted ||
+          !(error instanceof Incomplete || isWorthAnotherNode(error))
+        ) {
           throw this.#errorOf(location, `write ${location}`, error, signal);
         }
         await pause(ms * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
@@ -330,12 +334,6 @@ class Incomplete extends Error {
 
 const isSame = (a: FileStatus, b: FileStatus): boolean =>
   a.fileId === b.fileId && a.size === b.size && a.modifiedAt === b.modifiedAt;
-
-/** A quota is the same everywhere, and name nodes have been asked often enough. */
-const isWorthAnotherNode = (error: unknown): boolean =>
-  (isPassing(error) && !(error instanceof NoNameNode)) ||
-  error instanceof Incomplete ||
-  (error instanceof Refusal && (error.code === 'UNAVAILABLE' || error.isDiskFull));
 
 const changed = (location: string): PushbroomError =>
   new PushbroomError('UNAVAILABLE', `Cannot read ${location}: it was changed while it was read.`);

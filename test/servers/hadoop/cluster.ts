@@ -17,6 +17,8 @@ import { promisify } from 'node:util';
 import { installHadoop } from './installation.ts';
 import { classPath, environment, javaOptions, startDaemons } from './java-process.ts';
 import type { DaemonProcess, JavaPlace } from './java-process.ts';
+import { kerberosSettings, startKerberos } from './kerberos.ts';
+import type { Kerberos } from './kerberos.ts';
 import { writeSettings } from './settings.ts';
 import type { HadoopNode, Settings, SiteSettings } from './settings.ts';
 import { claimSubnet } from './subnet.ts';
@@ -31,6 +33,10 @@ export interface HadoopOptions {
    */
   readonly mode?: 'one-jvm' | 'daemons';
   readonly nodes?: number;
+  /** Without there is HDFS only, which starts faster. */
+  readonly yarn?: boolean;
+  /** HDFS under Kerberos; there is no YARN then. */
+  readonly kerberos?: boolean;
   /** By node; the last is that of all others. */
   readonly racks?: readonly string[];
   /** Of each node. */
@@ -50,24 +56,33 @@ const PATIENCE_MS = 240_000;
 export async function startHadoop(options: HadoopOptions = {}): Promise<HadoopCluster> {
   const installation = await installHadoop();
   const subnet = await claimSubnet();
+  const host = subnet.address(1);
   const directory = await mkdtemp(join(tmpdir(), 'pushbroom-hadoop-'));
   const { nodes: count = 3, racks = ['/rack1', '/rack1', '/rack2'] } = options;
   const nodes = Array.from({ length: count }, (_, index) => ({
     name: subnet.address(11 + index),
     rack: racks[index] ?? racks.at(-1)!,
   }));
+  for (const name of ['tmp', 'logs']) await mkdir(join(directory, name));
+  const names = nodes.map(({ name }) => name);
+  const kerberos = options.kerberos ? await startKerberos(directory, host, names) : undefined;
   const configuration = await writeSettings({
     directory,
-    host: subnet.address(1),
+    host,
     nodes,
     capacity: options.capacity ?? { vcores: 4, memoryMb: 4096 },
     heartbeatMs: options.heartbeatMs ?? 1000,
-    settings: options.settings ?? {},
+    settings: combine(kerberos ? kerberosSettings(kerberos) : {}, options.settings ?? {}),
     daemonSettings: (options.daemonSettings ?? {}) as Record<string, Settings>,
   });
-  for (const name of ['tmp', 'logs']) await mkdir(join(directory, name));
-  const place = { installation, directory, configuration };
-  const cluster = new HadoopCluster(options.mode ?? 'one-jvm', place, subnet, nodes);
+  const { mode = 'one-jvm', yarn = true } = options;
+  const cluster = new HadoopCluster({
+    mode,
+    yarn: yarn && !kerberos,
+    place: { installation, directory, configuration, kerberos },
+    subnet,
+    nodes,
+  });
   try {
     await cluster.start();
   } catch (error) {
@@ -77,8 +92,21 @@ export async function startHadoop(options: HadoopOptions = {}): Promise<HadoopCl
   return cluster;
 }
 
-export class HadoopCluster implements AsyncDisposable {
+const combine = (first: SiteSettings, second: SiteSettings): SiteSettings => ({
+  ...second,
+  core: { ...first.core, ...second.core },
+  hdfs: { ...first.hdfs, ...second.hdfs },
+});
+
+interface ClusterParts {
   readonly mode: 'one-jvm' | 'daemons';
+  readonly yarn: boolean;
+  readonly place: JavaPlace;
+  readonly subnet: Subnet;
+  readonly nodes: readonly HadoopNode[];
+}
+
+export class HadoopCluster implements AsyncDisposable {
   /** Data and logs. */
   readonly directory: string;
   /** What HADOOP_CONF_DIR names. */
@@ -88,34 +116,30 @@ export class HadoopCluster implements AsyncDisposable {
   readonly webhdfsUrl: string;
   readonly resourceManagerUrl: string;
   readonly nodes: readonly HadoopNode[];
-  readonly #place: JavaPlace;
-  readonly #subnet: Subnet;
+  readonly mode: 'one-jvm' | 'daemons';
+  readonly kerberos: Kerberos | undefined;
+  readonly #parts: ClusterParts;
   readonly #processes = new Map<DaemonName, DaemonProcess>();
   readonly #removeDirectory = () => rmSync(this.directory, { recursive: true, force: true });
 
-  constructor(
-    mode: 'one-jvm' | 'daemons',
-    place: JavaPlace,
-    subnet: Subnet,
-    nodes: readonly HadoopNode[],
-  ) {
-    this.mode = mode;
+  constructor(parts: ClusterParts) {
+    const { place, subnet, nodes, mode } = parts;
     this.directory = place.directory;
     this.configuration = place.configuration;
     this.host = subnet.address(1);
     this.webhdfsUrl = `http://${this.host}:9870`;
     this.resourceManagerUrl = `http://${this.host}:8088`;
     this.nodes = nodes;
-    this.#place = place;
-    this.#subnet = subnet;
+    this.mode = mode;
+    this.kerberos = place.kerberos;
+    this.#parts = parts;
   }
 
   async start(): Promise<void> {
     process.once('exit', this.#removeDirectory);
-    const names = this.nodes.flatMap((_, index) => this.daemonsOf(index + 1));
-    const all: readonly DaemonName[] = ['nn', 'rm', ...names];
+    const all = this.#daemons();
     if (this.mode === 'one-jvm') {
-      const one = await startDaemons(this.#place, 'hadoop', all, ONE_JVM_HEAP_MB);
+      const one = await startDaemons(this.#parts.place, 'hadoop', all, ONE_JVM_HEAP_MB);
       for (const name of all) this.#processes.set(name, one);
     } else {
       await Promise.all(all.map((name) => this.startDaemon(name)));
@@ -129,8 +153,8 @@ export class HadoopCluster implements AsyncDisposable {
   }
 
   /** Numbers of nodes begin with 1. */
-  daemonsOf(node: number): [DaemonName, DaemonName] {
-    return [`dn${node}`, `nm${node}`];
+  daemonsOf(node: number): readonly DaemonName[] {
+    return this.#parts.yarn ? [`dn${node}`, `nm${node}`] : [`dn${node}`];
   }
 
   /** Asks until every node that there is stores and computes. */
@@ -138,7 +162,7 @@ export class HadoopCluster implements AsyncDisposable {
     const limit = performance.now() + PATIENCE_MS;
     while (!(await this.#isComplete())) {
       if (performance.now() > limit)
-        throw new Error(`incomplete: ${this.#process('rm').lastWords()}`);
+        throw new Error(`incomplete: ${this.#process('nn').lastWords()}`);
       const dead = [...this.#processes].find(([, each]) => each.hasEnded);
       if (dead) throw new Error(`${dead[0]} has ended: ${dead[1].lastWords()}`);
       await pause(50);
@@ -165,7 +189,7 @@ export class HadoopCluster implements AsyncDisposable {
   async startDaemon(name: DaemonName): Promise<void> {
     if (this.mode === 'one-jvm') return this.#process(name).order(`start ${name}`);
     const heap = HEAP_MB[name.replace(/\d+$/, '')]!;
-    this.#processes.set(name, await startDaemons(this.#place, name, [name], heap));
+    this.#processes.set(name, await startDaemons(this.#parts.place, name, [name], heap));
   }
 
   async stopNode(node: number): Promise<void> {
@@ -235,11 +259,11 @@ export class HadoopCluster implements AsyncDisposable {
     args: readonly string[] = [],
     archives: readonly string[] = [],
   ): Promise<string> {
-    const path = [this.configuration, classPath(this.#place.installation), ...archives];
-    const options = [...javaOptions(this.#place, 256), '-cp', path.join(delimiter)];
+    const path = [this.configuration, classPath(this.#parts.place.installation), ...archives];
+    const options = [...javaOptions(this.#parts.place, 256), '-cp', path.join(delimiter)];
     const { stdout } = await promisify(execFile)('java', [...options, mainClass, ...args], {
       cwd: this.directory,
-      env: environment(this.#place),
+      env: environment(this.#parts.place),
       maxBuffer: 64 * 1024 ** 2,
     });
     return stdout;
@@ -247,11 +271,17 @@ export class HadoopCluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#running().map((each) => each.kill()));
+    await this.kerberos?.stop();
     await this.#endContainers();
     const options = { recursive: true, force: true, maxRetries: 10 };
     await rm(this.directory, options);
     process.off('exit', this.#removeDirectory);
-    this.#subnet[Symbol.dispose]();
+    this.#parts.subnet[Symbol.dispose]();
+  }
+
+  #daemons(): readonly DaemonName[] {
+    const masters: readonly DaemonName[] = this.#parts.yarn ? ['nn', 'rm'] : ['nn'];
+    return [...masters, ...this.nodes.flatMap((_, index) => this.daemonsOf(index + 1))];
   }
 
   #process(name: DaemonName): DaemonProcess {
@@ -265,22 +295,22 @@ export class HadoopCluster implements AsyncDisposable {
   }
 
   async #isComplete(): Promise<boolean> {
-    const query = 'qry=Hadoop:service=NameNode,name=FSNamesystemState';
-    const answers = await Promise.all([
-      ask<{ beans: { FSState: string; NumLiveDataNodes: number }[] }>(
-        `${this.webhdfsUrl}/jmx?${query}`,
-      ),
-      ask<{ clusterMetrics: { activeNodes: number } }>(
-        `${this.resourceManagerUrl}/ws/v1/cluster/metrics`,
-      ),
-    ]);
-    const storage = answers[0]?.beans[0];
-    const count = this.nodes.length;
-    return (
-      storage?.FSState === 'Operational' &&
-      storage.NumLiveDataNodes === count &&
-      answers[1]?.clusterMetrics.activeNodes === count
-    );
+    const { yarn } = this.#parts;
+    return (await this.#isStorageComplete()) && (!yarn || (await this.#isYarnComplete()));
+  }
+
+  async #isStorageComplete(): Promise<boolean> {
+    const url = `${this.webhdfsUrl}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState`;
+    type Answer = { beans: { FSState: string; NumLiveDataNodes: number }[] };
+    const answer = await ask<Answer>(url, this.kerberos);
+    const state = answer?.beans[0];
+    return state?.FSState === 'Operational' && state.NumLiveDataNodes === this.nodes.length;
+  }
+
+  async #isYarnComplete(): Promise<boolean> {
+    const url = `${this.resourceManagerUrl}/ws/v1/cluster/metrics`;
+    const answer = await ask<{ clusterMetrics: { activeNodes: number } }>(url);
+    return answer?.clusterMetrics.activeNodes === this.nodes.length;
   }
 
   /** Containers outlive their NodeManager. They are the processes that work in the cluster's directory. */
@@ -307,8 +337,9 @@ function kill(pid: number): void {
   }
 }
 
-async function ask<T>(url: string): Promise<T | undefined> {
+async function ask<T>(url: string, kerberos?: Kerberos): Promise<T | undefined> {
   try {
+    if (kerberos) return JSON.parse(await kerberos.ask(url)) as T;
     const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
     return response.ok ? ((await response.json()) as T) : undefined;
   } catch {

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 
 import type { Installation } from './installation.ts';
+import type { Kerberos } from './kerberos.ts';
 
 /** Where a Java program of the cluster runs. */
 export interface JavaPlace {
@@ -15,6 +16,7 @@ export interface JavaPlace {
   readonly directory: string;
   /** Hadoop's. */
   readonly configuration: string;
+  readonly kerberos?: Kerberos | undefined;
 }
 
 /** A process with some of Hadoop's daemons; `Launcher.java` is its other half. */
@@ -36,10 +38,10 @@ export const classPath = ({ launcher, libraries }: Installation): string =>
   [launcher, join(libraries, '*')].join(delimiter);
 
 /** Containers inherit it: only what a daemon of a real cluster has. */
-export function environment({ configuration }: JavaPlace): Record<string, string> {
-  const { PATH = '', HOME = '/', LANG = 'C.UTF-8', JAVA_HOME } = process.env;
-  const home = JAVA_HOME ?? javaHome(PATH);
-  return { PATH, HOME, LANG, JAVA_HOME: home, HADOOP_CONF_DIR: configuration };
+export function environment({ configuration, kerberos }: JavaPlace): Record<string, string> {
+  const { PATH = '', HOME = '/', LANG = 'C.UTF-8', JAVA_HOME = javaHome(PATH) } = process.env;
+  const ticket = kerberos && { KRB5CCNAME: `FILE:${kerberos.superuser.ticket}` };
+  return { PATH, HOME, LANG, JAVA_HOME, HADOOP_CONF_DIR: configuration, ...ticket };
 }
 
 function javaHome(path: string): string {
@@ -59,6 +61,7 @@ export const javaOptions = (place: JavaPlace, heapMb: number): string[] => [
   '-Djava.net.preferIPv4Stack=true',
   // It would write to the standard output.
   '-Xlog:disable',
+  ...(place.kerberos ? [`-Djava.security.krb5.conf=${place.kerberos.configuration}`] : []),
 ];
 
 /**
