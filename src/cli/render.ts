@@ -108,12 +108,12 @@ export function bundlesText({ items }: Page<Bundle>): string {
 
 export function datasetsText({ items }: Page<Dataset>): string {
   if (items.length === 0) return 'no datasets\n';
-  const rows = items.map(({ name, productType, minDate, maxDate, patterns }) => [
+  const rows = items.map(({ name, productType, minDate, maxDate, patterns, roots = [] }) => [
     name,
     productType,
     minDate ?? '-',
     maxDate ?? '-',
-    patterns.join(','),
+    [...roots.map(({ location }) => location), ...patterns].join(','),
   ]);
   return table(['DATASET', 'TYPE', 'FROM', 'TO', 'PATHS'], rows);
 }

@@ -16,7 +16,7 @@ import type {
 } from '../core/model.ts';
 import { OfferGone } from '../engines/engine.ts';
 import type { Engine, Launch } from '../engines/engine.ts';
-import { isDiskFull, messageOf } from '../errors.ts';
+import { PushbroomError, isDiskFull, messageOf } from '../errors.ts';
 import type { Assignment } from '../runner/assignment.ts';
 import type { Store } from '../store/store.ts';
 import type { Inbox } from './inbox.ts';
@@ -126,9 +126,16 @@ export function createPerformer(options: PerformerOptions): Performer {
 }
 
 const failureOf = (error: unknown, kind: FailureKind): Failure => ({
-  kind: isDiskFull(error) ? 'disk' : error instanceof OfferGone ? 'capacity' : kind,
+  kind: kindOf(error) ?? kind,
   message: messageOf(error),
 });
+
+function kindOf(error: unknown): FailureKind | undefined {
+  if (isDiskFull(error)) return 'disk';
+  if (error instanceof OfferGone) return 'capacity';
+  // A storage, say, that has been away for longer than anybody waits.
+  return error instanceof PushbroomError && error.code === 'UNAVAILABLE' ? 'network' : undefined;
+}
 
 /** Products become tasks batch by batch; the next one is looked for when the last is stored. */
 async function split(

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startHadoop } from './hadoop/cluster.ts';
 import type { HadoopCluster } from './hadoop/cluster.ts';
 import { lacksHadoop } from './hadoop/installation.ts';
+import { lacksKerberos } from './hadoop/kerberos.ts';
 
 const LONG = { timeout: 60_000, interval: 100 };
 /** With the first download. */
@@ -272,6 +273,31 @@ describe.skipIf(lacksHadoop())('Hadoop', () => {
       child.kill('SIGKILL');
       await vi.waitFor(() => expect(seen.daemons.filter(isAlive)).toEqual([]), LONG);
       expect(existsSync(seen.directory)).toBe(false);
+    },
+    START_MS,
+  );
+
+  test(
+    'keeps files without YARN too, which starts faster',
+    async () => {
+      await using cluster = await startHadoop({ yarn: false, nodes: 1 });
+      await cluster.putFile('/file', 'content', 1);
+      expect(await namesIn(cluster, '/')).toEqual(['file']);
+      await expect(nodesOf(cluster)).rejects.toThrow('fetch failed');
+    },
+    START_MS,
+  );
+
+  test.skipIf(lacksKerberos())(
+    'lets nobody in without a ticket under Kerberos',
+    async () => {
+      await using cluster = await startHadoop({ kerberos: true, nodes: 1 });
+      await cluster.run('org.apache.hadoop.fs.FsShell', ['-mkdir', '/ours']);
+      await expect(namesIn(cluster, '/')).rejects.toThrow('401');
+      const url = `${cluster.webhdfsUrl}/webhdfs/v1/?op=LISTSTATUS`;
+      expect(JSON.parse(await cluster.kerberos!.ask(url))).toMatchObject({
+        FileStatuses: { FileStatus: [{ pathSuffix: 'ours', owner: 'hdfs' }] },
+      });
     },
     START_MS,
   );

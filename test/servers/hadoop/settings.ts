@@ -58,18 +58,23 @@ export async function writeSettings(site: Site): Promise<string> {
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
 const escape = (text: string): string => text.replace(/[&<>]/g, (sign) => ESCAPES[sign]!);
 
-const xml = (settings: Settings): string =>
+export const xml = (settings: Settings): string =>
   `<configuration>\n${Object.entries(settings)
     .map(([name, value]) => {
       return `<property><name>${escape(name)}</name><value>${escape(String(value))}</value></property>\n`;
     })
     .join('')}</configuration>\n`;
 
+const user = userInfo().username;
+
 const core = ({ directory, host, nodes }: Site): Settings => ({
   'fs.defaultFS': `hdfs://${host}:8020`,
   'hadoop.tmp.dir': join(directory, 'tmp'),
   // As whom the REST of YARN takes those who do not say who they are.
-  'hadoop.http.staticuser.user': userInfo().username,
+  'hadoop.http.staticuser.user': user,
+  // Gateways speak for their users.
+  [`hadoop.proxyuser.${user}.hosts`]: '*',
+  [`hadoop.proxyuser.${user}.groups`]: '*',
   'hadoop.security.token.service.use_ip': false,
   'net.topology.node.switch.mapping.impl': 'LoopbackRacks',
   'pushbroom.racks': nodes.map(({ name, rack }) => `${name}=${rack}`).join(','),
