@@ -11,8 +11,6 @@ import { createTestContainer, pack } from '../../test/fixtures/container.ts';
 import type { TestContainer } from '../../test/fixtures/container.ts';
 import { accessTo, createHdfsFiles } from '../../test/fixtures/hdfs.ts';
 import type { HdfsFiles } from '../../test/fixtures/hdfs.ts';
-import { startHdfsProxy } from '../../test/fixtures/hdfs-proxy.ts';
-import type { HdfsProxy } from '../../test/fixtures/hdfs-proxy.ts';
 import { startHadoop } from '../../test/servers/hadoop/cluster.ts';
 import type { HadoopCluster } from '../../test/servers/hadoop/cluster.ts';
 import { lacksHadoop } from '../../test/servers/hadoop/installation.ts';
@@ -37,16 +35,16 @@ describe.skipIf(lacksHadoop())('the runner of a cluster, with a storage', () => 
   });
 
   let files: HdfsFiles;
-  let proxy: HdfsProxy;
+  let proxy: HdfsFiles['proxy'];
   let node: TestNode;
   beforeEach(async () => {
     files = await createHdfsFiles(hadoop);
-    proxy = await startHdfsProxy(hadoop.webhdfsUrl);
+    ({ proxy } = files);
     node = await createTestNode();
   });
   afterEach(async () => {
     await node[Symbol.asyncDispose]();
-    await proxy[Symbol.asyncDispose]();
+    await files[Symbol.asyncDispose]();
   });
 
   /** What is of the storage in an assignment of the one task. */

@@ -9,8 +9,6 @@ import { createTestNode, run } from '../../test/fixtures/bundles.ts';
 import type { TestNode } from '../../test/fixtures/bundles.ts';
 import { accessTo, createHdfsFiles } from '../../test/fixtures/hdfs.ts';
 import type { HdfsFiles } from '../../test/fixtures/hdfs.ts';
-import { startHdfsProxy } from '../../test/fixtures/hdfs-proxy.ts';
-import type { HdfsProxy } from '../../test/fixtures/hdfs-proxy.ts';
 import { lacks } from '../../test/fixtures/requires.ts';
 import { startHadoop } from '../../test/servers/hadoop/cluster.ts';
 import type { HadoopCluster } from '../../test/servers/hadoop/cluster.ts';
@@ -28,17 +26,16 @@ describe.skipIf(lacksHadoop())('with a storage', () => {
 
   let files: HdfsFiles;
   let place: string;
-  let proxy: HdfsProxy;
+  let proxy: HdfsFiles['proxy'];
   let node: TestNode;
   beforeEach(async () => {
     files = await createHdfsFiles(hadoop);
-    ({ place } = files);
-    proxy = await startHdfsProxy(hadoop.webhdfsUrl);
+    ({ place, proxy } = files);
     node = await createTestNode();
   });
   afterEach(async () => {
     await node[Symbol.asyncDispose]();
-    await proxy[Symbol.asyncDispose]();
+    await files[Symbol.asyncDispose]();
   });
 
   const assign = async (...[what, over = {}]: Parameters<TestNode['assign']>) =>
@@ -49,10 +46,8 @@ describe.skipIf(lacksHadoop())('with a storage', () => {
       const input = await files.put('scène 1+%41.txt');
       const assignment = await assign('echo "$1" $(ls | wc -l); cat "$1"', { input });
       const end = await run(assignment);
-      expect(end).toMatchObject({
-        to: 'finished',
-        result: { usage: { storageReadBytes: 8, sources: { storage: 'runner' } } },
-      });
+      const usage = { storageReadBytes: 8, sources: { storage: 'runner' } };
+      expect(end).toMatchObject({ to: 'finished', result: { usage } });
       expect(await node.log(assignment, 'out')).toBe('scène 1+%41.txt 2\na scene\n');
       expect(await node.list('scratch')).toEqual([]);
     });
@@ -272,6 +267,8 @@ ${at('1/other.tif')}: third\n${at('1/part.tif')}: first\n7.txt parameters\n`,
       over: Parameters<TestNode['assign']>[1] = {},
     ): Promise<Assignment> =>
       assign(what, { task, ...over, directories: { result: resultOf(task), ...over.directories } });
+    const UNFINISHED = /results\/\.1\.[^/]*$/;
+    const RESULT = /results\/1$/;
     const resultOf = (task: number) => `${place}/results/${task}`;
 
     test('is there with its manifest, and nothing beside it', async () => {
@@ -344,6 +341,16 @@ ${at('1/other.tif')}: third\n${at('1/part.tif')}: first\n7.txt parameters\n`,
       },
     );
 
+    test('is there once, though the storage was away just when it was moved', async () => {
+      const moved = proxy.fail({ operation: 'RENAME', path: UNFINISHED, does: 'break' });
+      // Longer than it is asked for whether that was done.
+      void proxy.fail({ operation: 'GETFILESTATUS', path: RESULT, does: 'refuse', times: 5 });
+      const end = await run(await assignTo(1, OUTPUTS));
+      await moved;
+      expect(end).toMatchObject({ to: 'finished', result: { outputs: [{ path: 'a.tif' }, {}] } });
+      expect(await files.list(`${place}/results`)).toEqual(['1']);
+    });
+
     test('is there, though a data node did not take an output at first', async () => {
       const refused = proxy.fail({ operation: 'CREATE', isData: true, does: 'refuse' });
       expect(await run(await assignTo(1, OUTPUTS))).toMatchObject({ to: 'finished' });
@@ -354,7 +361,7 @@ ${at('1/other.tif')}: third\n${at('1/part.tif')}: first\n7.txt parameters\n`,
     test.each([
       ['of an output', { operation: 'CREATE', isData: true, after: 1 }],
       ['of the manifest', { operation: 'CREATE', isData: true, after: 2 }],
-      ['of all that was written', { operation: 'RENAME', path: /results\/\.1\.[^/]*$/ }],
+      ['of all that was written', { operation: 'RENAME', path: UNFINISHED }],
     ] as const)(
       'is not there, nor half of it, where the attempt is ended in the middle of the commit: %s',
       async (_, fault) => {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { startHadoop } from './hadoop/cluster.ts';
 import type { HadoopCluster } from './hadoop/cluster.ts';
+import { startHttpFs } from './hadoop/httpfs.ts';
 import { lacksHadoop } from './hadoop/installation.ts';
 import { lacksKerberos } from './hadoop/kerberos.ts';
 
@@ -284,6 +285,18 @@ describe.skipIf(lacksHadoop())('Hadoop', () => {
       await cluster.putFile('/file', 'content', 1);
       expect(await namesIn(cluster, '/')).toEqual(['file']);
       await expect(nodesOf(cluster)).rejects.toThrow('fetch failed');
+    },
+    START_MS,
+  );
+
+  test(
+    'shows the same files by its gateway',
+    async () => {
+      await using cluster = await startHadoop({ yarn: false, nodes: 1 });
+      await using gateway = await startHttpFs(cluster);
+      await cluster.putFile('/file', 'content', 1);
+      const response = await fetch(`${gateway.url}/webhdfs/v1/file?user.name=anybody&op=OPEN`);
+      expect(await response.text()).toBe('content');
     },
     START_MS,
   );

@@ -11,6 +11,8 @@ const PHYSICAL =
   "[2026-11-23 08:00:00.000]Container [pid=1,containerID=container_1] is running 296591360B beyond the 'PHYSICAL' memory limit. Current usage: 410.9 MB of 128 MB physical memory used; 1.1 GB of 268.8 MB virtual memory used. Killing container.\nDump of the process-tree for container_1 :\n\t|- PID PPID";
 const CHANGED =
   'Resource hdfs://nn:8020/cache/x.zip changed on src filesystem - expected: "2026", was: "2027"\n\tat org.apache.hadoop.yarn.util.FSDownload.verifyAndCopy(FSDownload.java:273)\n';
+const DOWNLOAD =
+  '[2026-11-23 09:14:19.676]Failed to download resource { { hdfs://nn:8020/cache/x/bundle.tar.gz, 1795425254380, ARCHIVE, null },pending,[(container_1795425239412_0001_01_000002)],38427261911645,DOWNLOADING} java.io.FileNotFoundException: File does not exist: hdfs://nn:8020/cache/x/bundle.tar.gz\n';
 const STDERR =
   '[2026] Exception from container-launch.\nExit code: 120\n\n[2026]Container exited with a non-zero exit code 120. Error file: prelaunch.err.\nLast 4096 bytes of prelaunch.err :\nLast 4096 bytes of stderr :\npushbroom: starting\npushbroom: the assignment is not complete\n\n';
 
@@ -22,6 +24,7 @@ describe('the end of a container', () => {
     [-102, 'Container preempted by scheduler', 'lost', 'capacity', /taken the container back/],
     [-103, '', 'failed', 'memory', /virtual memory/],
     [-104, PHYSICAL, 'failed', 'memory', /Current usage: 410.9 MB of 128 MB physical memory used/],
+    [1, PHYSICAL, 'failed', 'memory', /used more memory than it has/],
     [-106, '', 'lost', 'engine', /ResourceManager/],
     [-107, '', 'lost', 'engine', /application is over/],
     [-108, '', 'lost', 'capacity', /make room/],
@@ -29,6 +32,13 @@ describe('the end of a container', () => {
     [-1, '', 'lost', 'engine', /restarted before/],
     [154, '', 'lost', 'engine', /no longer knows/],
     [-1000, CHANGED, 'lost', 'engine', /changed on src filesystem.*put there again/],
+    [
+      -1000,
+      DOWNLOAD,
+      'lost',
+      'engine',
+      /YARN: hdfs:..nn:8020.cache.x.bundle.tar.gz: java.io.FileNotF/,
+    ],
     [-1000, 'File does not exist: /cache/x', 'lost', 'engine', /could not be brought/],
     [-1000, 'java.io.IOException: No space left on device', 'lost', 'disk', /disks of the node/],
     [-1000, 'x is not publicly accessible and as such', 'lost', 'engine', /cacheDirectory/],

@@ -90,7 +90,7 @@ export const isLocalisation = ({ exitStatus, diagnostics }: ContainerEnd): boole
 /** What an end means for the attempt, as far as YARN can know: its runner may have left a word of its own. */
 export function newsOf(end: ContainerEnd): AttemptNews {
   const { exitStatus, diagnostics } = end;
-  const meaning = exitStatus === NOT_RUN ? notRun(diagnostics) : STATUSES.get(exitStatus);
+  const meaning = exitStatus === NOT_RUN ? notRun(diagnostics) : STATUSES.get(statusOf(end));
   if (!meaning) return withoutWord(end);
   const { state, kind, what, remedy } = refined(meaning, end);
   if (state === 'killed') return { state };
@@ -99,6 +99,18 @@ export function newsOf(end: ContainerEnd): AttemptNews {
   const advice = remedy === undefined ? '' : `; ${remedy}`;
   return { state, result: { failure: { kind, message: `${what}${yarn}${advice}` } } };
 }
+
+/**
+ * A NodeManager that ends a container tells the exit code all the same where the program was fast enough to have one
+ * (`ContainerImpl`, CONTAINER_EXITED_WITH_FAILURE in KILLING; seen on 3.5.0): why it did is in its words only.
+ */
+function statusOf({ exitStatus, diagnostics }: ContainerEnd): number {
+  if (exitStatus <= 0) return exitStatus;
+  const [, kind] = OVER_MEMORY.exec(diagnostics.slice(0, 4096)) ?? [];
+  return kind === undefined ? exitStatus : kind === 'PHYSICAL' ? -104 : -103;
+}
+
+const OVER_MEMORY = /is running \d+B beyond the '(PHYSICAL|VIRTUAL)' memory limit/;
 
 function refined(meaning: Meaning, { exitStatus, diagnostics }: ContainerEnd): Meaning {
   if (exitStatus !== -100) return meaning;
@@ -136,6 +148,11 @@ const HINTS: ReadonlyMap<number, string> = new Map([
 
 /** What counts of a container killed for its memory; the rest is its process tree. */
 const MEMORY = /Current usage:[^.]*(?:\.\d[^.]*)*/;
+/** Which file could not be brought to a node, and why, among what only YARN understands. */
+const DOWNLOAD =
+  /Failed to download resource \{ \{ ([^\s,]+),.*?(?:DOWNLOADING|FAILED|LOCALIZED)\} ?(.*)/;
+/** When, which is known. */
+const TIME = /^\[\d{4}-[\d :.-]+\]/;
 /** What YARN puts around what a container has said last. */
 const LAST_WORDS = /Last \d+ bytes of [^\n]*:\n([\s\S]*)/;
 const SAID_LENGTH = 300;
@@ -143,7 +160,9 @@ const SAID_LENGTH = 300;
 function saidOf(diagnostics: string): string {
   const memory = MEMORY.exec(diagnostics.slice(0, 4096));
   if (memory) return excerpt(memory[0], SAID_LENGTH);
-  return excerpt(firstOf(diagnostics), SAID_LENGTH);
+  const first = firstOf(diagnostics);
+  const [, file, why] = DOWNLOAD.exec(first) ?? [];
+  return excerpt(file === undefined ? first : `${file}: ${why}`, SAID_LENGTH);
 }
 
 /** Without the stack traces of Java. */
@@ -151,7 +170,7 @@ const firstOf = (diagnostics: string): string =>
   diagnostics
     .slice(0, 8192)
     .split('\n')
-    .map((line) => line.trim())
+    .map((line) => line.trim().replace(TIME, ''))
     .filter((line) => line !== '' && !/^at [\w$.]+\(|^\.\.\. \d+ more/.test(line))
     .slice(0, 3)
     .join(' ');

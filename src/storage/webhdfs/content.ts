@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { isWorthAnotherNode } from './data-nodes.ts';
 import { Away } from './http.ts';
-import type { Answer } from './http.ts';
+import type { Answer, Flow } from './http.ts';
 
 export interface Source {
   readonly offset: number;
@@ -23,33 +23,35 @@ export interface Source {
 
 const ignore = () => undefined;
 
+/** So that a data node need not wait for whoever reads. */
+const READ_AHEAD = 1024 * 1024;
+
 /** Part of a file. When its data node dies, it goes on with another one where that left off. */
 export class Content extends Readable {
   readonly #source: Source;
   readonly #stop = new AbortController();
   readonly #stopWatching: () => void;
   #answer: Answer | undefined;
-  #chunks: AsyncGenerator<Buffer, undefined> | undefined;
+  #flow: Flow | undefined;
   #offset: number;
   #failures = 0;
 
   constructor(source: Source, signal?: AbortSignal) {
-    super({ highWaterMark: 256 * 1024 });
+    super({ highWaterMark: READ_AHEAD });
     this.#source = source;
     this.#offset = source.offset;
     const abort = () => this.destroy(signal?.reason as Error);
     signal?.addEventListener('abort', abort);
     this.#stopWatching = () => signal?.removeEventListener('abort', abort);
-    // Until somebody has it who could listen.
+    // An abort before anybody has it who could listen must not end the program.
     this.on('error', ignore);
   }
 
   /** So that what cannot be read at all is told before anything else is done with it. */
   async begin(): Promise<this> {
     try {
-      while (this.#offset < this.#source.end && !this.#chunks) {
-        await this.#open().catch((error: unknown) => this.#recover(error));
-      }
+      await this.#open();
+      this.off('error', ignore);
       return this;
     } catch (error) {
       this.destroy();
@@ -58,10 +60,9 @@ export class Content extends Readable {
   }
 
   override _read(): void {
-    this.#next().then(
-      (chunk) => this.push(chunk),
-      (error: unknown) => this.destroy(this.#source.errorOf(error) as Error),
-    );
+    if (this.#offset === this.#source.end) this.push(null);
+    else if (this.#flow) this.#flow.resume();
+    else if (this.#answer) this.#flow = this.#take(this.#answer);
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
@@ -71,39 +72,56 @@ export class Content extends Readable {
     callback(error);
   }
 
-  async #next(): Promise<Buffer | null> {
-    for (;;) {
+  #take(answer: Answer): Flow {
+    const fail = (error: unknown) => void this.#goOn(error);
+    return answer.flow({
+      data: (chunk) => {
+        if (this.#offset + chunk.length > this.#source.end) {
+          answer.dismiss();
+          return fail(new Away(answer.url, 'has sent more than was asked for'));
+        }
+        this.#failures = 0;
+        this.#offset += chunk.length;
+        if (!this.push(chunk)) this.#flow?.pause();
+        return undefined;
+      },
+      end: () => {
+        if (this.#offset === this.#source.end) this.push(null);
+        else fail(new Away(answer.url, 'has sent less than there is'));
+      },
+      fail,
+    });
+  }
+
+  /** Reads on, if that makes sense. */
+  async #goOn(error: unknown): Promise<void> {
+    if (this.destroyed) return;
+    try {
+      await this.#recover(error);
+      await this.#open();
+      // It may have been taken by whoever reads on at this moment.
+      if (this.#answer && !this.#flow) this.#flow = this.#take(this.#answer);
+    } catch (last) {
+      this.destroy(this.#source.errorOf(last) as Error);
+    }
+  }
+
+  async #open(): Promise<void> {
+    while (this.#offset < this.#source.end && !this.#answer) {
       try {
-        if (this.#offset === this.#source.end) return null;
-        if (!this.#chunks) await this.#open();
-        const { value } = await this.#chunks!.next();
-        if (value) return this.#take(value);
-        throw new Away(this.#answer!.url, 'has sent less than there is');
+        this.#answer = await this.#source.open(this.#offset, this.#stop.signal);
       } catch (error) {
         await this.#recover(error);
       }
     }
-  }
-
-  #take(chunk: Buffer): Buffer {
-    if (this.#offset + chunk.length > this.#source.end) {
-      throw new Away(this.#answer!.url, 'has sent more than was asked for');
-    }
-    this.#failures = 0;
-    this.#offset += chunk.length;
-    return chunk;
-  }
-
-  async #open(): Promise<void> {
-    this.#answer = await this.#source.open(this.#offset, this.#stop.signal);
-    this.#chunks = this.#answer.bytes() as AsyncGenerator<Buffer, undefined>;
+    if (this.destroyed) this.#answer?.dismiss();
   }
 
   async #recover(error: unknown): Promise<void> {
     const { pauses, failed, check } = this.#source;
-    this.#chunks = undefined;
     this.#answer?.dismiss();
     this.#answer = undefined;
+    this.#flow = undefined;
     const ms = pauses[this.#failures];
     if (!isWorthAnotherNode(error) || ms === undefined || this.destroyed) throw error;
     this.#failures += 1;

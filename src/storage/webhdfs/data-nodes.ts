@@ -1,7 +1,7 @@
 import { isPassing, nameUnknown, NoNameNode, refusalOf } from './client.ts';
 import type { NameNodes } from './client.ts';
 import { Refusal } from './errors.ts';
-import { addressesOf } from './http.ts';
+import { addressesOf, textOf } from './http.ts';
 import type { Answer, Http } from './http.ts';
 
 export interface DataNodesOptions {
@@ -13,6 +13,8 @@ export interface DataNodesOptions {
 
 /** Times that a name node is asked for another data node, where it does not know one by the address that we have. */
 const PICKS = 8;
+/** Bytes of what is said to a file that was made. */
+const MAX_ANSWER = 64 * 1024;
 /** HttpFS takes nothing else (`CheckUploadContentTypeFilter`). */
 const UPLOAD = { 'content-type': 'application/octet-stream' };
 
@@ -72,7 +74,7 @@ export class DataNodes {
       const request = { method: 'PUT', url, headers: UPLOAD, body: content, signal } as const;
       const answer = await http.send(request).catch(nameUnknown);
       if (answer.status !== 201 && answer.status !== 200) throw await refusalOf(answer);
-      for await (const _ of answer.bytes());
+      await textOf(answer, MAX_ANSWER);
       return answer.sent;
     } catch (error) {
       excluded.add(url.host);

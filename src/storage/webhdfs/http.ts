@@ -42,6 +42,8 @@ export interface Request {
 
 /** Connections to one server at a time that are kept for what comes next. */
 const KEPT = 32;
+/** Bytes of a body that are given to a connection before it has taken them. */
+const MOST_WAITING = 2 * 1024 * 1024;
 
 /** Sends requests as HTTP/1.1, which is all that Hadoop speaks. `fetch` fails at its unasked-for `100 Continue`. */
 export class Http {
@@ -86,10 +88,23 @@ export interface Answer {
   readonly message: IncomingMessage;
   /** Bytes that were sent with the request. */
   readonly sent: number;
-  /** @throws Away; the signal's reason */
-  bytes(): AsyncGenerator<Buffer>;
+  /** Flows at once, until it is dismissed. */
+  flow(receiver: Receiver): Flow;
   /** Nobody wants any more of it. */
   dismiss(): void;
+}
+
+export interface Receiver {
+  data(chunk: Buffer): void;
+  end(): void;
+  /** With Away, or the signal's reason. Nothing comes after it. */
+  fail(error: unknown): void;
+}
+
+/** Of a body: what is held back is not taken from the server, and the server is not to blame for it. */
+export interface Flow {
+  pause(): void;
+  resume(): void;
 }
 
 /** One request and its answer, with a clock that runs while something is expected of the server. */
@@ -101,6 +116,7 @@ class Exchange {
   readonly #abort = () => this.#request.destroy(this.#signal?.reason as Error);
   #timer: NodeJS.Timeout | undefined;
   #late: Away | undefined;
+  #isOver = false;
   #sent = 0;
 
   constructor(url: URL, request: ClientRequest, waits: Waits, signal: AbortSignal | undefined) {
@@ -138,21 +154,15 @@ class Exchange {
 
   /** Until all of it is sent, or there is an answer: then nobody wants the rest. */
   async #upload(body: AsyncIterable<Uint8Array>, answered: Promise<unknown>): Promise<void> {
-    let isAnswered = false;
-    let wake: (() => void) | undefined;
-    const answer = answered.finally(() => {
-      isAnswered = true;
-      wake?.();
-    });
-    this.#request.on('drain', () => wake?.());
+    const queue = new Queue(this.#request);
+    const answer = answered.finally(() => queue.stop());
     const send = async () => {
       for await (const chunk of body) {
-        if (isAnswered) return;
         this.#sent += chunk.length;
-        if (this.#request.write(chunk)) continue;
         this.#expect(this.#waits.silenceMs, 'takes nothing');
-        await new Promise<void>((resolve) => (wake = resolve));
+        const isWanted = await queue.put(chunk);
         this.#expectNothing();
+        if (!isWanted) return;
       }
       this.#request.end();
     };
@@ -165,7 +175,7 @@ class Exchange {
       status: message.statusCode ?? 0,
       message,
       sent: this.#sent,
-      bytes: () => this.#bytes(message),
+      flow: (receiver) => this.#flow(message, receiver),
       dismiss: () => {
         this.#end();
         message.destroy();
@@ -174,24 +184,37 @@ class Exchange {
     };
   }
 
-  async *#bytes(message: IncomingMessage): AsyncGenerator<Buffer> {
-    const chunks = message[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
-    try {
-      for (;;) {
-        this.#expect(this.#waits.silenceMs, 'is silent');
-        const { value } = await chunks.next();
-        this.#expectNothing();
-        if (value === undefined) return;
-        yield value;
-      }
-    } catch (error) {
-      throw this.#errorOf(error);
-    } finally {
+  #flow(message: IncomingMessage, { data, end, fail }: Receiver): Flow {
+    const { silenceMs } = this.#waits;
+    const over = (tell: () => void) => () => {
+      if (this.#isOver) return;
       this.#end();
-      await chunks.return?.();
-      // It did not want the rest of what is sent to it.
+      // It may not have wanted the rest of what is sent to it.
       if (!this.#request.writableFinished) this.#request.destroy();
-    }
+      tell();
+    };
+    message.on('data', (chunk: Buffer) => {
+      this.#timer?.refresh();
+      data(chunk);
+    });
+    message.once('end', over(end));
+    message.on('error', (error) => over(() => fail(this.#errorOf(error)))());
+    const leftOff = over(() => fail(this.#errorOf(new Away(this.#url, 'has left off'))));
+    message.once('close', leftOff);
+    // It may have broken off before anybody was there to hear of it.
+    if (message.destroyed) setImmediate(leftOff);
+    this.#expect(silenceMs, 'is silent');
+    return {
+      pause: () => {
+        this.#expectNothing();
+        message.pause();
+      },
+      resume: () => {
+        if (this.#isOver) return;
+        this.#expect(silenceMs, 'is silent');
+        message.resume();
+      },
+    };
   }
 
   #expect(ms: number, what: string): void {
@@ -207,6 +230,7 @@ class Exchange {
   }
 
   #end(): void {
+    this.#isOver = true;
     this.#expectNothing();
     this.#signal?.removeEventListener('abort', this.#abort);
   }
@@ -218,6 +242,37 @@ class Exchange {
     if (code === '' || error instanceof Away) return error;
     const remedy = UNTRUSTED.test(code) ? "; give its authority's certificate as caFile" : '';
     return new Away(this.#url, `cannot be used: ${messageOf(error) || code}${remedy}`, error);
+  }
+}
+
+/** What is on its way to a server: some of it waits, so that the server does not. */
+class Queue {
+  readonly #request: ClientRequest;
+  #waiting = 0;
+  #isStopped = false;
+  #wake: (() => void) | undefined;
+
+  constructor(request: ClientRequest) {
+    this.#request = request;
+  }
+
+  /** @returns whether more is wanted, when there is room for it */
+  async put(chunk: Uint8Array): Promise<boolean> {
+    if (this.#isStopped) return false;
+    this.#waiting += chunk.length;
+    this.#request.write(chunk, () => {
+      this.#waiting -= chunk.length;
+      if (this.#waiting <= MOST_WAITING) this.#wake?.();
+    });
+    if (this.#waiting > MOST_WAITING) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    return !this.#isStopped;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#wake?.();
   }
 }
 
@@ -237,15 +292,23 @@ const connected = (request: ClientRequest): Promise<void> =>
 /**
  * The whole body of an answer.
  *
- * @throws Away for one of more bytes than the limit; as `bytes`
+ * @throws Away for one of more bytes than the limit, or that breaks off; the signal's reason
  */
 export async function textOf(answer: Answer, limit: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of answer.bytes()) {
-    size += chunk.length;
-    if (size > limit) throw new Away(answer.url, `answers with more than ${limit} bytes`);
-    chunks.push(chunk);
-  }
+  await new Promise<void>((resolve, reject) => {
+    answer.flow({
+      data: (chunk) => {
+        size += chunk.length;
+        chunks.push(chunk);
+        if (size <= limit) return;
+        answer.dismiss();
+        reject(new Away(answer.url, `answers with more than ${limit} bytes`));
+      },
+      end: resolve,
+      fail: reject,
+    });
+  });
   return Buffer.concat(chunks).toString('utf8');
 }

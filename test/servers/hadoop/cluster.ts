@@ -22,7 +22,6 @@ import type { Kerberos } from './kerberos.ts';
 import { writeSettings } from './settings.ts';
 import type { HadoopNode, Settings, SiteSettings } from './settings.ts';
 import { claimSubnet } from './subnet.ts';
-import type { Subnet } from './subnet.ts';
 
 export type DaemonName = 'nn' | 'rm' | `dn${number}` | `nm${number}`;
 
@@ -54,18 +53,35 @@ const PATIENCE_MS = 240_000;
 
 /** Waits until all daemons know each other. With `await using` everything ends with the block. */
 export async function startHadoop(options: HadoopOptions = {}): Promise<HadoopCluster> {
+  const resources = new AsyncDisposableStack();
+  try {
+    const cluster = new HadoopCluster(await prepare(options, resources));
+    resources.defer(() => cluster.kill());
+    await cluster.start();
+    return cluster;
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
+}
+
+/** @param resources what ends with the cluster, the last first */
+async function prepare(
+  options: HadoopOptions,
+  resources: AsyncDisposableStack,
+): Promise<ClusterParts> {
   const installation = await installHadoop();
-  const subnet = await claimSubnet();
+  const subnet = resources.use(await claimSubnet());
   const host = subnet.address(1);
-  const directory = await mkdtemp(join(tmpdir(), 'pushbroom-hadoop-'));
+  const directory = await temporaryDirectory(resources);
   const { nodes: count = 3, racks = ['/rack1', '/rack1', '/rack2'] } = options;
   const nodes = Array.from({ length: count }, (_, index) => ({
     name: subnet.address(11 + index),
     rack: racks[index] ?? racks.at(-1)!,
   }));
-  for (const name of ['tmp', 'logs']) await mkdir(join(directory, name));
   const names = nodes.map(({ name }) => name);
   const kerberos = options.kerberos ? await startKerberos(directory, host, names) : undefined;
+  resources.use(kerberos);
   const configuration = await writeSettings({
     directory,
     host,
@@ -76,20 +92,20 @@ export async function startHadoop(options: HadoopOptions = {}): Promise<HadoopCl
     daemonSettings: (options.daemonSettings ?? {}) as Record<string, Settings>,
   });
   const { mode = 'one-jvm', yarn = true } = options;
-  const cluster = new HadoopCluster({
-    mode,
-    yarn: yarn && !kerberos,
-    place: { installation, directory, configuration, kerberos },
-    subnet,
-    nodes,
+  const place = { installation, directory, configuration, kerberos };
+  return { mode, yarn: yarn && !kerberos, place, host, nodes, resources };
+}
+
+async function temporaryDirectory(resources: AsyncDisposableStack): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'pushbroom-hadoop-'));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', remove);
+  resources.defer(async () => {
+    await rm(directory, { recursive: true, force: true, maxRetries: 10 });
+    process.off('exit', remove);
   });
-  try {
-    await cluster.start();
-  } catch (error) {
-    await cluster[Symbol.asyncDispose]();
-    throw error;
-  }
-  return cluster;
+  for (const name of ['tmp', 'logs']) await mkdir(join(directory, name));
+  return directory;
 }
 
 const combine = (first: SiteSettings, second: SiteSettings): SiteSettings => ({
@@ -102,8 +118,9 @@ interface ClusterParts {
   readonly mode: 'one-jvm' | 'daemons';
   readonly yarn: boolean;
   readonly place: JavaPlace;
-  readonly subnet: Subnet;
+  readonly host: string;
   readonly nodes: readonly HadoopNode[];
+  readonly resources: AsyncDisposableStack;
 }
 
 export class HadoopCluster implements AsyncDisposable {
@@ -120,15 +137,14 @@ export class HadoopCluster implements AsyncDisposable {
   readonly kerberos: Kerberos | undefined;
   readonly #parts: ClusterParts;
   readonly #processes = new Map<DaemonName, DaemonProcess>();
-  readonly #removeDirectory = () => rmSync(this.directory, { recursive: true, force: true });
 
   constructor(parts: ClusterParts) {
-    const { place, subnet, nodes, mode } = parts;
+    const { place, host, nodes, mode } = parts;
     this.directory = place.directory;
     this.configuration = place.configuration;
-    this.host = subnet.address(1);
-    this.webhdfsUrl = `http://${this.host}:9870`;
-    this.resourceManagerUrl = `http://${this.host}:8088`;
+    this.host = host;
+    this.webhdfsUrl = `http://${host}:9870`;
+    this.resourceManagerUrl = `http://${host}:8088`;
     this.nodes = nodes;
     this.mode = mode;
     this.kerberos = place.kerberos;
@@ -136,13 +152,14 @@ export class HadoopCluster implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    process.once('exit', this.#removeDirectory);
     const all = this.#daemons();
     if (this.mode === 'one-jvm') {
       const one = await startDaemons(this.#parts.place, 'hadoop', all, ONE_JVM_HEAP_MB);
       for (const name of all) this.#processes.set(name, one);
     } else {
-      await Promise.all(all.map((name) => this.startDaemon(name)));
+      const starts = await Promise.allSettled(all.map((name) => this.startDaemon(name)));
+      const failed = starts.find(({ status }) => status === 'rejected');
+      if (failed) throw (failed as PromiseRejectedResult).reason;
     }
     await this.complete();
   }
@@ -269,14 +286,14 @@ export class HadoopCluster implements AsyncDisposable {
     return stdout;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends all daemons and containers at once. */
+  async kill(): Promise<void> {
     await Promise.all(this.#running().map((each) => each.kill()));
-    await this.kerberos?.stop();
     await this.#endContainers();
-    const options = { recursive: true, force: true, maxRetries: 10 };
-    await rm(this.directory, options);
-    process.off('exit', this.#removeDirectory);
-    this.#parts.subnet[Symbol.dispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#parts.resources.disposeAsync();
   }
 
   #daemons(): readonly DaemonName[] {

@@ -15,7 +15,7 @@ export interface HttpFs extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Starts Hadoop's gateway to a cluster's HDFS: WebHDFS from one address, without redirections. */
+/** Starts Hadoop's gateway to a cluster's HDFS: WebHDFS from one address. */
 export async function startHttpFs(cluster: HadoopCluster): Promise<HttpFs> {
   const libraries = await installArchives(join(import.meta.dirname, 'httpfs/pom.xml'));
   const home = join(cluster.directory, 'httpfs');
@@ -27,16 +27,31 @@ export async function startHttpFs(cluster: HadoopCluster): Promise<HttpFs> {
   };
   await writeFile(join(home, 'conf/httpfs-site.xml'), xml(settings));
   await writeFile(join(home, 'conf/httpfs-signature.secret'), 'no secret');
-  const places = Object.entries({ home, config: join(home, 'conf'), temp: join(home, 'tmp') });
+  const places = Object.entries({
+    home,
+    config: join(home, 'conf'),
+    temp: join(home, 'tmp'),
+    log: join(home, 'log'),
+  });
+  const path = [join(home, 'conf'), cluster.configuration, join(libraries, '*')];
   const args = [
-    ...['-Xmx192m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData'],
+    '-Xmx192m',
+    '-XX:+UseSerialGC',
+    '-XX:TieredStopAtLevel=1',
+    '-XX:-UsePerfData',
+    // Its XML library is older than Java's modules.
+    '--add-opens=java.base/java.lang=ALL-UNNAMED',
     ...places.map(([name, directory]) => `-Dhttpfs.${name}.dir=${directory}`),
-    `-Dhttpfs.log.dir=${join(home, 'log')}`,
     `-Djava.io.tmpdir=${join(home, 'tmp')}`,
-    ...['-cp', [join(home, 'conf'), cluster.configuration, join(libraries, '*')].join(delimiter)],
+    '-cp',
+    path.join(delimiter),
     'org.apache.hadoop.fs.http.server.HttpFSServerWebServer',
   ];
-  const child = spawn('java', args, { cwd: home, stdio: ['ignore', 'ignore', 'pipe'] });
+  // It ends with whoever started it.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'java', ...args], {
+    cwd: home,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let words = '';
   child.stderr.on('data', (chunk: Buffer) => (words = (words + chunk.toString()).slice(-4000)));
   const exited = once(child, 'exit');

@@ -27,7 +27,7 @@ export function lacksKerberos(): boolean {
 }
 
 /** A realm of a cluster's own. */
-export interface Kerberos {
+export interface Kerberos extends AsyncDisposable {
   /** What KRB5_CONFIG has to name for `kinit` and `curl`. */
   readonly configuration: string;
   /** A user's, who may do in HDFS what every user may. */
@@ -43,7 +43,6 @@ export interface Kerberos {
   };
   /** Asks by HTTP as HDFS itself; what comes back. */
   ask(url: string): Promise<string>;
-  stop(): Promise<void>;
 }
 
 /**
@@ -89,7 +88,7 @@ export async function startKerberos(
       const args = ['--silent', '--max-time', '5', '--negotiate', '--user', ':', url];
       return (await promisify(execFile)('curl', args, { env: environment })).stdout;
     },
-    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 
@@ -148,7 +147,9 @@ async function run(program: string, args: readonly string[], env: Environment): 
 }
 
 async function startCentre(host: string, env: Environment): Promise<() => Promise<void>> {
-  const child = spawn('krb5kdc', ['-n', '-r', REALM], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  // It ends with whoever started it.
+  const args = ['--pdeathsig', 'KILL', 'krb5kdc', '-n', '-r', REALM];
+  const child = spawn('setpriv', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let words = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => (words += chunk.toString()));

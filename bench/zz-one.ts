@@ -1,0 +1,1 @@
+import { webhdfs } from './webhdfs.ts';
