@@ -6,7 +6,7 @@ import type { Layout } from '../layout.ts';
 import type { Executables } from '../processes/executables.ts';
 import type { Registry } from '../processes/registry.ts';
 import type { Assignment } from '../runner/assignment.ts';
-import { isUrl, joinLocation } from '../storage/location.ts';
+import { isUrl, joinLocation, parseUrl } from '../storage/location.ts';
 import type { StorageAccess, Storages } from '../storage/storage.ts';
 import type { Store, TaskView } from '../store/store.ts';
 
@@ -110,7 +110,8 @@ async function accesses(
   locations: readonly string[],
 ): Promise<Pick<Assignment, 'storages'>> {
   const needed = new Map<string, StorageAccess>();
-  for (const location of locations.filter(isUrl)) {
+  // Other URLs are fetched by whoever can: a bundle's `prepare`, the cluster.
+  for (const location of locations.filter((each) => parseUrl(each)?.scheme === 'hdfs')) {
     const its = await access(location);
     if (!its) throw new Error(`${location} is on no storage that nodes can reach`);
     needed.set(its.name, its);
