@@ -1,5 +1,6 @@
 /** The part of the composition root that knows the storages. */
 import { readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 
 import type { Logger } from 'pino';
@@ -58,12 +59,13 @@ export async function createStorages(
 }
 
 async function accessOf(settings: HdfsSettings): Promise<StorageAccess> {
-  const { name, urls, user, caFile, replication, blockSize, authentication } = settings;
+  const { name, urls, user = userInfo().username, authentication } = settings;
+  const { caFile, replication, blockSize } = settings;
   return {
     type: 'webhdfs',
     name,
     urls,
-    ...(user !== undefined && authentication === 'simple' && { user }),
+    ...(authentication === 'simple' && { user }),
     ...(caFile !== undefined && { ca: await certificates(name, caFile) }),
     ...(replication !== undefined && { replication }),
     ...(blockSize !== undefined && { blockSize }),

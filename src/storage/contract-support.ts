@@ -10,6 +10,7 @@ export const MIB = 1024 * 1024;
 export interface Place {
   storage: Storage;
   directory: string;
+  lacks: (name: string) => boolean;
 }
 
 export const at = ({ directory }: Place, ...names: readonly string[]): string =>

@@ -64,13 +64,15 @@ describe.skipIf(lacksHadoop())('the YARN engine, while', { timeout: 300_000 }, (
 
   test('a NodeManager is killed and comes back: nothing is lost', async () => {
     await using yarn = await world();
-    const { attemptId } = await yarn.launch(`sleep 15; ${TASK}`, { node: cluster.nodes[0]!.name });
+    const script = `echo begun > ${yarn.directory}/begun; sleep 15; ${TASK}`;
+    const { attemptId } = await yarn.launch(script, { node: cluster.nodes[0]!.name });
     const losses = await work(yarn, 8, async () => {
-      await yarn.moved(attemptId, 'running');
+      await vi.waitFor(async () => expect(await yarn.lines('begun')).toEqual(['begun']), RECOVERY);
       await cluster.killDaemon('nm1');
       await cluster.startDaemon('nm1');
     });
-    expect(await yarn.endOf(attemptId)).toMatchObject({ to: 'finished' });
+    const { to, result } = await yarn.endOf(attemptId);
+    expect({ to, failure: result?.failure }).toEqual({ to: 'finished' });
     // Only what was being brought there has to be begun anew.
     for (const loss of losses) expect(loss).toMatch(/^lost: engine: /);
   });
@@ -126,7 +128,9 @@ describe.skipIf(lacksHadoop())('the YARN engine, while', { timeout: 300_000 }, (
     for (const assignment of assignments) {
       const { to, result } = await yarn.endOf(assignment.attemptId);
       if (to === 'finished') continue;
-      expect({ to, kind: result?.failure?.kind }).toEqual({ to: 'lost', kind: 'capacity' });
+      // What had been asked for only, or was just being started.
+      expect(to).toBe('lost');
+      expect(['capacity', 'engine']).toContain(result?.failure?.kind);
       const attemptId = assignment.attemptId.replace(/\d+$/, '2000');
       expect(await yarn.run({ ...assignment, attemptId })).toMatchObject({ to: 'finished' });
     }

@@ -205,7 +205,8 @@ describe.skipIf(lacksHadoop())('the application-master program', { timeout: 120_
       exitStatus: -1000,
       diagnostics: expect.stringContaining('/nowhere/x'),
     });
-    const hungry = 'head -c 200000000 /dev/zero | tail > /dev/null; sleep 100';
+    // It keeps what it has read until there is no more to come.
+    const hungry = '(head -c 200000000 /dev/zero; sleep 100) | tail > /dev/null';
     expect(await run(app, 2, shell(hungry))).toMatchObject({
       exitStatus: -104,
       diagnostics: expect.stringContaining('memory limit'),

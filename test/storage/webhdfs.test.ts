@@ -11,6 +11,7 @@ import { createWebHdfs } from '../../src/storage/webhdfs/webhdfs.ts';
 import type { WebHdfs } from '../../src/storage/webhdfs/webhdfs.ts';
 import { startHadoop } from '../servers/hadoop/cluster.ts';
 import type { HadoopCluster } from '../servers/hadoop/cluster.ts';
+import { startHttpFs } from '../servers/hadoop/httpfs.ts';
 import { lacksHadoop } from '../servers/hadoop/installation.ts';
 
 const accessTo = (url: string, more: Partial<StorageAccess> = {}): StorageAccess => ({
@@ -24,7 +25,7 @@ const accessTo = (url: string, more: Partial<StorageAccess> = {}): StorageAccess
 describe.skipIf(lacksHadoop())('WebHDFS', () => {
   let cluster: HadoopCluster;
   beforeAll(async () => {
-    cluster = await startHadoop();
+    cluster = await startHadoop({ yarn: false });
   }, 300_000);
   afterAll(() => cluster?.[Symbol.asyncDispose]());
 
@@ -33,6 +34,23 @@ describe.skipIf(lacksHadoop())('WebHDFS', () => {
     const root = `hdfs://test/${randomUUID()}`;
     await storage.makeDirectory(root);
     return { storage, root, [Symbol.asyncDispose]: () => storage.remove(root) };
+  });
+
+  storageContract('httpfs', async () => {
+    const gateway = await startHttpFs(cluster);
+    const storage = createWebHdfs(accessTo(gateway.url));
+    const root = `hdfs://test/${randomUUID()}`;
+    await storage.makeDirectory(root);
+    return {
+      storage,
+      root,
+      // It takes blanks away at the ends of parameters.
+      lacks: (name) => name.endsWith(' '),
+      async [Symbol.asyncDispose]() {
+        await storage.remove(root);
+        await gateway[Symbol.asyncDispose]();
+      },
+    };
   });
 
   const ask = (method: string, path: string, parameters: string) =>

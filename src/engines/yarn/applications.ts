@@ -118,7 +118,8 @@ export class Applications {
     if (!app) return undefined;
     switch (event.event) {
       case 'opened': {
-        const isAdopted = app.state === 'adopting';
+        // A master that is replaced by the next is open already.
+        const isAdopted = app.state !== 'opening';
         const { applicationId, queue, running } = event;
         Object.assign(app, { state: 'open', applicationId, queue });
         this.#refused.delete(event.app);

@@ -1,138 +1,19 @@
-import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 
-import type { AttemptId, OutputFile } from '../../core/model.ts';
+import {
+  ID,
+  PATIENCE,
+  REQUEST,
+  RUNNING,
+  START,
+  attemptsWorld,
+} from '../../../test/fixtures/yarn-attempts.ts';
 import { PushbroomError } from '../../errors.ts';
-import type { EngineEvent } from '../engine.ts';
-import { Attempts } from './attempts.ts';
-import type { AttemptsOptions } from './attempts.ts';
-import type { Ended } from './endings.ts';
 import { requestOf } from './ids.ts';
-import { Ledger } from './ledger.ts';
-import type { Place } from './places.ts';
-import type { ContainerStart, Order, Running } from './protocol.ts';
-
-const PATIENCE = {
-  wait: 60_000,
-  start: 300_000,
-  stopAgain: 15_000,
-  stop: 120_000,
-  margin: 900_000,
-  silence: 75_000,
-};
-const ID = 'job.7.1';
-const REQUEST = requestOf(ID)!.request;
-const START: ContainerStart = { commands: ['run'], environment: {}, resources: [] };
-const CAPABILITY = { memoryMb: 428, vcores: 1 };
-const RUNNING: Running = {
-  request: REQUEST,
-  container: 'container_1',
-  node: 'n1:45454',
-  nodeHttp: 'n1:8042',
-  capability: CAPABILITY,
-};
-
-/** Attempts whose program is the test. */
-function world(over: Partial<AttemptsOptions> = {}) {
-  const told: { to: string; id: AttemptId; result?: object }[] = [];
-  const orders: Order[] = [];
-  const files = new Map<string, string>();
-  const outputs = new Map<AttemptId, readonly OutputFile[]>();
-  const places = new Map<AttemptId, Place>();
-  const state = { now: 1_000_000, isOpen: true, has: true, missed: 0, isListening: true };
-  const ledger = new Ledger();
-  const attempts = new Attempts({
-    engine: 'yarn',
-    patience: PATIENCE,
-    ledger,
-    places: {
-      remember: (id, place) => void places.set(id, place),
-      find: async (id) => places.get(id),
-    },
-    logger: pino({ level: 'silent' }),
-    now: () => state.now,
-    async emit(event: EngineEvent) {
-      if (event.type !== 'attemptMoved') return;
-      const { attemptId: id, to, result } = event;
-      told.push({ id, to, ...(result && { result }) });
-    },
-    give(order) {
-      if (state.isListening) orders.push(order);
-      return state.isListening;
-    },
-    applications: {
-      isOpen: () => state.isOpen,
-      has: () => state.has,
-      idOf: () => 'application_1_0001',
-    },
-    outputsOf: async (id) => outputs.get(id),
-    readFile: async (_, file) => files.get(file),
-    filesMissing: () => void (state.missed += 1),
-    ended: () => undefined,
-    ...over,
-  });
-  attempts.settled();
-  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
-  const begin = async (start: Promise<ContainerStart> = Promise.resolve(START)) => {
-    const resources = { cpus: 1, memoryMb: 300 };
-    const { job } = requestOf(ID)!;
-    attempts.begin({
-      attemptId: ID,
-      job,
-      request: REQUEST,
-      node: 'n1',
-      resources,
-      capability: CAPABILITY,
-      limit: 3_600_000,
-      start,
-    });
-    await settle();
-  };
-  const run = async () => {
-    await begin();
-    attempts.allocated('job', RUNNING);
-    attempts.started('job', REQUEST);
-  };
-  const end = (exitStatus: number, more: Partial<Ended> = {}) => {
-    const event = { event: 'ended', app: 'job', request: REQUEST, exitStatus } as const;
-    attempts.ended({ ...event, diagnostics: '', container: 'container_1', ...more });
-    return settle();
-  };
-  const pass = async (ms: number) => {
-    state.now += ms;
-    attempts.tick();
-    await settle();
-    await settle();
-  };
-  const kinds = () =>
-    told.map(({ to, result }) => {
-      const failure = (result as { failure?: { kind: string } } | undefined)?.failure;
-      return failure ? `${to} ${failure.kind}` : to;
-    });
-  const isOver = () => attempts.size === 0 && !ledger.isBusy('n1');
-  const given = () => orders.map(({ order }) => order);
-  return {
-    attempts,
-    state,
-    told,
-    orders,
-    files,
-    outputs,
-    places,
-    settle,
-    begin,
-    run,
-    end,
-    pass,
-    kinds,
-    isOver,
-    given,
-  };
-}
 
 describe('an attempt', () => {
   test('is asked for, runs and ends, each told once', async () => {
-    const { run, end, kinds, isOver, orders, attempts, places } = world();
+    const { run, end, kinds, isOver, orders, attempts, places } = attemptsWorld();
     await run();
     attempts.started('job', REQUEST);
     expect(orders).toMatchObject([{ order: 'run', request: REQUEST, node: 'n1', start: START }]);
@@ -149,7 +30,7 @@ describe('an attempt', () => {
   });
 
   test('waits for its application', async () => {
-    const { begin, orders, attempts, state, pass, kinds } = world();
+    const { begin, orders, attempts, state, pass, kinds } = attemptsWorld();
     state.isOpen = false;
     await begin();
     expect(orders).toEqual([]);
@@ -161,7 +42,7 @@ describe('an attempt', () => {
   });
 
   test('is lost for want of room where YARN grants nothing', async () => {
-    const { begin, pass, kinds, end, given, isOver } = world();
+    const { begin, pass, kinds, end, given, isOver } = attemptsWorld();
     await begin();
     await pass(PATIENCE.wait + 1);
     expect(given()).toEqual(['run', 'stop']);
@@ -172,7 +53,7 @@ describe('an attempt', () => {
   });
 
   test('is lost for want of room where its application is not admitted', async () => {
-    const { begin, pass, kinds, state, given } = world();
+    const { begin, pass, kinds, state, given } = attemptsWorld();
     state.isOpen = false;
     await begin();
     await pass(PATIENCE.wait + 1);
@@ -181,7 +62,7 @@ describe('an attempt', () => {
   });
 
   test('that was granted after all, while it was taken back, is ended and lost all the same', async () => {
-    const { begin, pass, kinds, end, attempts } = world();
+    const { begin, pass, kinds, end, attempts } = attemptsWorld();
     await begin();
     await pass(PATIENCE.wait + 1);
     attempts.allocated('job', RUNNING);
@@ -190,7 +71,7 @@ describe('an attempt', () => {
   });
 
   test('is given up where its node takes it and never starts it', async () => {
-    const { begin, pass, kinds, end, given, attempts } = world();
+    const { begin, pass, kinds, end, given, attempts } = attemptsWorld();
     await begin();
     attempts.allocated('job', RUNNING);
     await pass(PATIENCE.start + 1);
@@ -200,7 +81,7 @@ describe('an attempt', () => {
   });
 
   test('is given up where its node has taken the start and its files never come', async () => {
-    const { run, pass, kinds, end, given } = world();
+    const { run, pass, kinds, end, given } = attemptsWorld();
     await run();
     await pass(PATIENCE.start + 1);
     expect(given()).toEqual(['run', 'stop']);
@@ -209,7 +90,7 @@ describe('an attempt', () => {
   });
 
   test('goes on where it has begun', async () => {
-    const { run, pass, given, files } = world();
+    const { run, pass, given, files } = attemptsWorld();
     files.set('prelaunch.out', '');
     await run();
     await pass(PATIENCE.start + 1);
@@ -218,7 +99,7 @@ describe('an attempt', () => {
   });
 
   test('is ended far beyond its limit of time', async () => {
-    const { run, pass, kinds, end, files } = world();
+    const { run, pass, kinds, end, files } = attemptsWorld();
     files.set('prelaunch.out', '');
     await run();
     await pass(3_600_000 + PATIENCE.margin + 1);
@@ -227,17 +108,17 @@ describe('an attempt', () => {
   });
 
   test('is ended at the scheduler’s wish, wherever it is', async () => {
-    const ahead = world();
+    const ahead = attemptsWorld();
     ahead.state.isOpen = false;
     await ahead.begin();
     ahead.attempts.kill(ID);
     expect(ahead.kinds()).toEqual(['killed']);
-    const requested = world();
+    const requested = attemptsWorld();
     await requested.begin();
     requested.attempts.kill(ID);
     await requested.end(-2001);
     expect(requested.kinds()).toEqual(['killed']);
-    const runs = world();
+    const runs = attemptsWorld();
     await runs.run();
     runs.attempts.kill(ID);
     await runs.end(-105);
@@ -247,7 +128,7 @@ describe('an attempt', () => {
   });
 
   test('is asked again to end, and in the end no longer waited for', async () => {
-    const { run, pass, attempts, given, kinds, isOver } = world();
+    const { run, pass, attempts, given, kinds, isOver } = attemptsWorld();
     await run();
     attempts.kill(ID);
     await pass(PATIENCE.stopAgain + 1);
@@ -259,7 +140,7 @@ describe('an attempt', () => {
 
   test('whose files cannot be laid out is lost in words', async () => {
     const full = new PushbroomError('STORAGE_FULL', 'hdfs://c/cache: quota exceeded');
-    const { begin, kinds, told, isOver } = world();
+    const { begin, kinds, told, isOver } = attemptsWorld();
     await begin(Promise.reject(full));
     expect(kinds()).toEqual(['lost disk']);
     expect(told[0]).toMatchObject({
@@ -269,7 +150,7 @@ describe('an attempt', () => {
   });
 
   test('whose node did not find its files makes them be looked at again', async () => {
-    const { run, end, state, kinds } = world();
+    const { run, end, state, kinds } = attemptsWorld();
     await run();
     await end(-1000, { diagnostics: 'Resource x changed on src filesystem' });
     expect(state.missed).toBe(1);
@@ -277,12 +158,12 @@ describe('an attempt', () => {
   });
 
   test('that ended well without a word is what it has left', async () => {
-    const good = world();
+    const good = attemptsWorld();
     good.outputs.set(ID, [{ path: 'a', size: 1 }]);
     await good.run();
     await good.end(0);
     expect(good.kinds()).toEqual(['running', 'finished']);
-    const bad = world();
+    const bad = attemptsWorld();
     await bad.run();
     await bad.end(0, { end: '{"attemptId":"job.7.1"' });
     expect(bad.kinds()).toEqual(['running', 'lost engine']);
@@ -294,7 +175,7 @@ describe('an attempt', () => {
       if (isAway) throw new PushbroomError('UNAVAILABLE', 'no name node');
       return [];
     };
-    const { run, end, kinds, pass } = world({ outputsOf });
+    const { run, end, kinds, pass } = attemptsWorld({ outputsOf });
     await run();
     await end(0);
     await pass(9_000);
@@ -307,7 +188,7 @@ describe('an attempt', () => {
 
 describe('an application that ends', () => {
   test('takes what ran in it along, in words; what waits waits for the next', async () => {
-    const { run, attempts, kinds, settle, told } = world();
+    const { run, attempts, kinds, settle, told } = attemptsWorld();
     await run();
     attempts.closed('job', 'KILLED', 'killed by user bob', false);
     await settle();
@@ -315,7 +196,7 @@ describe('an application that ends', () => {
     expect(told[1]).toMatchObject({
       result: { failure: { message: expect.stringContaining('bob') } },
     });
-    const waits = world();
+    const waits = attemptsWorld();
     waits.state.isOpen = false;
     await waits.begin();
     waits.attempts.closed('job', 'KILLED', '', false);
@@ -325,7 +206,7 @@ describe('an application that ends', () => {
   });
 
   test('does not undo what has finished in it', async () => {
-    const { run, attempts, kinds, settle, outputs } = world();
+    const { run, attempts, kinds, settle, outputs } = attemptsWorld();
     outputs.set(ID, []);
     await run();
     attempts.closed('job', 'FAILED', 'the master expired', false);
@@ -336,7 +217,7 @@ describe('an application that ends', () => {
 
 describe('a program that follows another', () => {
   test('finds what runs, and what runs although nobody knows it', async () => {
-    const { run, attempts, kinds } = world();
+    const { run, attempts, kinds } = attemptsWorld();
     await run();
     attempts.unsettled();
     const other = { ...RUNNING, request: requestOf('job.9.3')!.request };
@@ -347,7 +228,7 @@ describe('a program that follows another', () => {
   });
 
   test('ends what should have been ended meanwhile', async () => {
-    const { run, attempts, given, state } = world();
+    const { run, attempts, given, state } = attemptsWorld();
     await run();
     state.isListening = false;
     attempts.kill(ID);
@@ -357,7 +238,7 @@ describe('a program that follows another', () => {
   });
 
   test('gives up what was asked for and does not run, without blame', async () => {
-    const { begin, attempts, pass, kinds } = world();
+    const { begin, attempts, pass, kinds } = attemptsWorld();
     await begin();
     attempts.unsettled();
     attempts.opened('job', [], true);
@@ -369,7 +250,7 @@ describe('a program that follows another', () => {
   });
 
   test('hears of the end of what does not run any more', async () => {
-    const { run, attempts, kinds, end, pass } = world();
+    const { run, attempts, kinds, end, pass } = attemptsWorld();
     await run();
     attempts.unsettled();
     attempts.opened('job', [], true);
@@ -379,7 +260,7 @@ describe('a program that follows another', () => {
   });
 
   test('asks the container’s log for an end of which nobody has heard', async () => {
-    const { run, attempts, kinds, pass, files } = world();
+    const { run, attempts, kinds, pass, files } = attemptsWorld();
     await run();
     files.set(
       'attempt.end.json',
@@ -392,7 +273,7 @@ describe('a program that follows another', () => {
   });
 
   test('takes what is in no application for lost', async () => {
-    const { run, attempts, kinds, state, settle } = world();
+    const { run, attempts, kinds, state, settle } = attemptsWorld();
     await run();
     attempts.unsettled();
     state.has = false;
@@ -404,13 +285,13 @@ describe('a program that follows another', () => {
 
 describe('a question', () => {
   test('is answered by what is known', async () => {
-    const { run, attempts } = world();
+    const { run, attempts } = attemptsWorld();
     await run();
     expect(await attempts.ask([ID], 10)).toEqual(new Map([[ID, { state: 'running' }]]));
   });
 
   test('of what nobody knows is answered at once where all is known', async () => {
-    const { attempts, state, outputs, kinds } = world();
+    const { attempts, state, outputs, kinds } = attemptsWorld();
     state.isOpen = false;
     state.has = false;
     outputs.set('job.2.1', []);
@@ -425,7 +306,7 @@ describe('a question', () => {
   });
 
   test('before anything is known is answered later', async () => {
-    const { attempts, kinds, settle, state } = world();
+    const { attempts, kinds, settle, state } = attemptsWorld();
     attempts.unsettled();
     expect((await attempts.ask([ID], 10)).get(ID)).toEqual({ state: 'launched' });
     state.has = false;

@@ -200,29 +200,26 @@ export class Masters {
 
   #wait(session: Session, after: number, response: ServerResponse): void {
     const { pollMs = POLL_MS } = this.#options;
-    // One that has lost its connection asks again.
-    session.answer?.();
     const { master } = session;
-    const timer = setTimeout(() => answer(true), pollMs);
     const done = (status: number, body = ''): void => {
       clearTimeout(timer);
-      delete session.answer;
+      if (session.answer === look) delete session.answer;
       end(response, status, body);
     };
-    const answer = (isLast = false): void => {
+    const look = (): void => {
       if (session.isOver || session.master !== master) return done(410);
       session.orders = session.orders.filter(({ sequence }) => sequence > after);
-      if (session.orders.length > 0) {
-        return done(200, session.orders.map(({ line }) => `${line}\n`).join(''));
-      }
-      return isLast ? done(200) : undefined;
+      const lines = session.orders.map(({ line }) => `${line}\n`);
+      return lines.length > 0 ? done(200, lines.join('')) : undefined;
     };
-    session.answer = () => answer(false);
+    const timer = setTimeout(() => done(200), pollMs);
     response.once('close', () => {
       clearTimeout(timer);
-      if (!response.writableEnded) delete session.answer;
+      if (session.answer === look) delete session.answer;
     });
-    answer();
+    // One that has lost its connection asks again: the poll before is nobody's.
+    session.answer = look;
+    look();
   }
 
   /** Where it listens on all addresses, nodes know this machine by its name. */

@@ -115,7 +115,7 @@ final class Application implements Runnable {
   public void run() {
     Over over;
     try {
-      master = claim.take(() -> closing != null);
+      master = claim();
       over = master.user.doAs((PrivilegedExceptionAction<Over>) this::serve);
     } catch (Over early) {
       over = early;
@@ -127,13 +127,25 @@ final class Application implements Runnable {
     onClosed.accept(this);
   }
 
+  /** A ResourceManager that is away says nothing of the application: that is no reason to give it up. */
+  private Claim.Mastership claim() throws Over, YarnException, InterruptedException {
+    while (true) {
+      try {
+        return claim.take(() -> closing != null);
+      } catch (IOException away) {
+        if (closing != null) throw new Over("UNKNOWN", "Closed by order while the ResourceManager is away.");
+        events.say(EventSink.Level.warn, name + ": " + away);
+        Thread.sleep(RETRY_MS);
+      }
+    }
+  }
+
   /** @return why it has ended */
   private Over serve() throws InterruptedException {
     try {
       retry(this::open);
       while (closing == null) {
         retry(this::beat);
-        containers.look();
         pause();
       }
       Closing order = closing;
@@ -166,6 +178,7 @@ final class Application implements Runnable {
     } catch (ResourceManagerLink.Refused refused) {
       refuse(refused.ask.request, refused.getMessage());
     }
+    containers.look();
   }
 
   private void take(AllocateResponse response) throws IOException {

@@ -15,7 +15,6 @@ interface EventSink {
   }
 
   /** As the service spells them. */
-  @SuppressWarnings("checkstyle:ConstantName")
   enum Level {
     debug,
     info,

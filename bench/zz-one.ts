@@ -1,1 +1,0 @@
-import { webhdfs } from './webhdfs.ts';
