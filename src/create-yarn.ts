@@ -98,18 +98,22 @@ function queueOf({ queue, queues }: YarnSettings, group: string): string {
   return queue;
 }
 
-function createChannel({ config, layout, logger }: EngineParts, directory: string): Channel {
+function createChannel({ config, logger }: EngineParts, directory: string): Channel {
   const { java, hadoopConfiguration, principal, keytab } = config.engines.yarn;
   return createSidecar({
     logger,
     async program() {
-      const { classPath, mainClass, javaOptions } = await amProgram(layout.code);
+      const { classPath, mainClass, javaOptions } = await amProgram();
       return {
         command: java,
         arguments: [
           ...javaOptions,
-          ...['-cp', `${hadoopConfiguration}:${classPath}`, mainClass, 'beside'],
-          ...['--state', join(directory, 'applications')],
+          '-cp',
+          `${hadoopConfiguration}:${classPath}`,
+          mainClass,
+          'beside',
+          '--state',
+          join(directory, 'applications'),
           ...(principal === undefined ? [] : ['--principal', principal]),
           ...(keytab === undefined ? [] : ['--keytab', keytab]),
         ],

@@ -18,8 +18,6 @@ import { startHadoop } from '../servers/hadoop/cluster.ts';
 import type { HadoopCluster } from '../servers/hadoop/cluster.ts';
 import { lacksHadoop } from '../servers/hadoop/installation.ts';
 
-const DATA = join(import.meta.dirname, '../../data/test');
-
 /** Application masters in containers, which dial the service. */
 describe.skipIf(lacksHadoop())('the YARN engine with managed masters', { timeout: 240_000 }, () => {
   let cluster: HadoopCluster;
@@ -43,7 +41,7 @@ describe.skipIf(lacksHadoop())('the YARN engine with managed masters', { timeout
   const logger = pino({ level: process.env['YARN_LOG'] ?? 'silent' });
 
   async function channel(port = 0) {
-    const program = await amProgram(DATA);
+    const program = await amProgram();
     const storages = storagesOf(cluster);
     const publisher = new Publisher({ storages, cache: 'hdfs://test/cache', directory, logger });
     return createMasterChannel({

@@ -147,17 +147,17 @@ describe.skipIf(lacksHadoop())('WebHDFS', () => {
     expect(three!.bytes).not.toBe(one!.bytes);
   });
 
-  /** Numbers of the data nodes that somebody is connected to now. */
+  /** Numbers of the data nodes to whose HTTP port, 9864, somebody is connected now. */
   async function connected(): Promise<number[]> {
     const table = await readFile('/proc/net/tcp', 'utf8');
-    const established = /^ *\d+: [0-9A-F:]+ ([0-9A-F]{8}):[0-9A-F]{4} 01 /gm;
+    const established = /^ *\d+: [0-9A-F:]+ ([0-9A-F]{8}):2688 01 /gm;
     const addresses = Array.from(table.matchAll(established), ([, hex]) =>
       Buffer.from(hex!, 'hex').toReversed().join('.'),
     );
     return cluster.nodes.flatMap(({ name }, index) => (addresses.includes(name) ? index + 1 : []));
   }
 
-  /** What a transfer uses: nothing else has connections to data nodes' own addresses for long. */
+  /** The one that a transfer uses. */
   async function dropUsed(): Promise<number> {
     const [used] = await vi.waitUntil(async () => {
       const some = await connected();

@@ -11,6 +11,7 @@ const HERE = import.meta.dirname;
 /** In the package, where it is built, and in a checkout. */
 const BUILT = join(HERE, '../../yarn-am');
 const SOURCES = join(HERE, '../../../yarn-am');
+const BUILDS = join(SOURCES, 'target');
 const JAR = 'pushbroom-yarn-am.jar';
 const QUIET = ['--quiet', '--batch-mode', '--no-transfer-progress'];
 
@@ -29,16 +30,15 @@ export interface AmProgram {
  * The application-master program. It is built with the package; from a checkout, it is built by Maven when it is asked
  * for and not there yet: about half a minute once, for Hadoop's client is fetched, then some seconds for each change.
  *
- * @param directory of what is built from a checkout, kept and shared by processes; made if it is not there
  * @throws PushbroomError INTERNAL with what is missing
  */
-export async function amProgram(directory: string): Promise<AmProgram> {
+export async function amProgram(): Promise<AmProgram> {
   if (existsSync(join(BUILT, JAR))) return describe(BUILT);
-  const output = join(directory, `yarn-am-${await hashOf(SOURCES)}`);
+  const output = join(BUILDS, await hashOf(SOURCES));
   if (!existsSync(output)) {
-    await mkdir(directory, { recursive: true });
+    await mkdir(BUILDS, { recursive: true });
     // Of several at the same time one works, and the others wait for it; a lock of the kernel's ends with its holder.
-    const lock = join(directory, 'yarn-am.lock');
+    const lock = join(BUILDS, 'lock');
     await execute('flock', [lock, process.execPath, import.meta.filename, output]);
   }
   return describe(output);
