@@ -16,11 +16,17 @@ export interface DistributedShell {
   /** What a cluster has to be started with: where an application's master finds its classes. */
   readonly settings: Settings;
   /**
-   * Runs `/bin/true` in so many containers.
+   * Runs a command in so many containers.
    *
+   * @param command without quotes and blanks, which the application would not keep
    * @returns tasks per second, from when its master has registered to when it has said good-bye
    */
-  run(cluster: HadoopCluster, tasks: number, share: Share): Promise<number>;
+  run(
+    cluster: HadoopCluster,
+    command: readonly string[],
+    tasks: number,
+    share: Share,
+  ): Promise<number>;
 }
 
 export async function installDistributedShell(): Promise<DistributedShell> {
@@ -30,13 +36,14 @@ export async function installDistributedShell(): Promise<DistributedShell> {
   const classPath = ['$HADOOP_CONF_DIR', launcher, `${libraries}/*`, `${own}/*`].join(',');
   return {
     settings: { 'yarn.application.classpath': classPath },
-    async run(cluster, tasks, { vcores, memoryMb }) {
+    async run(cluster, [command, ...args], tasks, { vcores, memoryMb }) {
       const before = new Set((await applications(cluster)).map(({ id }) => id));
       const ran = cluster.run(
         'org.apache.hadoop.yarn.applications.distributedshell.Client',
         Object.entries({
           jar: ours,
-          shell_command: '/bin/true',
+          shell_command: command,
+          ...(args.length > 0 && { shell_args: args.join(' ') }),
           num_containers: tasks,
           container_memory: memoryMb,
           container_vcores: vcores,

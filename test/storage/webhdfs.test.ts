@@ -184,23 +184,26 @@ describe.skipIf(lacksHadoop())('WebHDFS', () => {
 
   test('a write is made again when its data node dies, if its content can be', async () => {
     const storage = createWebHdfs(accessTo(cluster.webhdfsUrl, { replication: 1 }));
-    let dropped: number | undefined;
+    let dropped: Promise<number> | undefined;
     async function* content() {
       for await (const chunk of megabytes(32)) {
         yield chunk;
-        dropped ??= await dropUsed();
+        dropped ??= dropUsed();
+        await dropped;
       }
     }
+    const restart = async () => {
+      await cluster.startDaemon(`dn${await dropped!}`);
+      await cluster.complete();
+    };
     await storage.write(at('rewritten'), content);
     expect(await sha256(await storage.read(at('rewritten')))).toBe(await sha256(megabytes(32)));
-    await cluster.startDaemon(`dn${dropped!}`);
-    await cluster.complete();
+    await restart();
     dropped = undefined;
     await expect(storage.write(at('streamed'), content())).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     });
-    await cluster.startDaemon(`dn${dropped!}`);
-    await cluster.complete();
+    await restart();
     expect(await storage.stat(at('streamed'))).toBeUndefined();
     expect(await names(storage, at(''))).not.toContainEqual(expect.stringMatching(/partial$/));
   });

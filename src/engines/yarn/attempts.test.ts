@@ -272,6 +272,16 @@ describe('a program that follows another', () => {
     expect(kinds()).toEqual(['running', 'failed']);
   });
 
+  test('gives up what has run and does not any more, and has left nothing', async () => {
+    const { run, attempts, pass, kinds } = attemptsWorld();
+    await run();
+    attempts.unsettled();
+    attempts.opened('job', [], true);
+    attempts.settled();
+    await pass(PATIENCE.silence + 1);
+    expect(kinds()).toEqual(['running', 'lost engine']);
+  });
+
   test('takes what is in no application for lost', async () => {
     const { run, attempts, kinds, state, settle } = attemptsWorld();
     await run();
