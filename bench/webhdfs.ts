@@ -18,8 +18,8 @@ const MIB = 1024 ** 2;
 const FILE_MB = 256;
 const ROUNDS = 9;
 const FILES = 100_000;
-/** Programs of Hadoop's that make files, each one after the other. */
-const MAKERS = 4;
+const MAKERS = 64;
+const MAKE_FILES = join(import.meta.dirname, 'peers/MakeFiles.java');
 /** A listing that held all entries would take more. */
 const MOST_MB = 60;
 
@@ -99,7 +99,7 @@ async function transfers(cluster: HadoopCluster, say: Say): Promise<Row[]> {
   try {
     const file = join(directory, 'file');
     await makeFile(file);
-    const content = () => createReadStream(file, { highWaterMark: MIB });
+    const content = () => createReadStream(file, { highWaterMark: MIB / 4 });
     const weWrite = () => storage.write('hdfs://bench/ours', content);
     // The first of all warms the servers up.
     await curlWrites(cluster, file);
@@ -138,20 +138,10 @@ function rowOf(what: string, rates: readonly Rates[]): Row {
   };
 }
 
-async function makeFiles(cluster: HadoopCluster): Promise<void> {
-  const share = FILES / MAKERS;
-  const makers = Array.from({ length: MAKERS }, (_, maker) => {
-    const names = Array.from({ length: share }, (__, index) => `/l/${maker * share + index}`);
-    return cluster.run('org.apache.hadoop.fs.FsShell', ['-touchz', ...names]);
-  });
-  await Promise.all(makers);
-}
-
 async function listing(cluster: HadoopCluster, say: Say): Promise<Row[]> {
   const storage = createWebHdfs(accessTo(cluster));
-  await storage.makeDirectory('hdfs://bench/l');
   const begunToMake = performance.now();
-  await makeFiles(cluster);
+  await cluster.run(MAKE_FILES, ['/l', String(FILES), String(MAKERS)]);
   say(`${FILES} files made in ${((performance.now() - begunToMake) / 1000).toFixed(0)} s`);
   const before = await residentMb(process.pid);
   let [count, largest] = [0, 0];
@@ -178,7 +168,7 @@ export const webhdfs: Bench = {
   async run(say) {
     // Only so that its many files are made in a reasonable time.
     const hdfs = { 'dfs.namenode.edits.noeditlogchannelflush': true };
-    await using cluster = await startHadoop({ nodes: 1, settings: { hdfs } });
+    await using cluster = await startHadoop({ nodes: 1, yarn: false, settings: { hdfs } });
     // First, as the most memory that there ever was is measured.
     const listed = await listing(cluster, say);
     return [...(await transfers(cluster, say)), ...listed];

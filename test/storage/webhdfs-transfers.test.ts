@@ -211,7 +211,7 @@ describe('a write', () => {
     const node = await startMemory(({ parameters, request }, next) => {
       if (parameters['data'] !== 'true') return next();
       request.pause();
-      begin = next as () => void;
+      begin = next;
       return undefined;
     });
     let taken = 0;

@@ -55,7 +55,7 @@ describe.skipIf(lacksHadoop())('WebHDFS', () => {
 
   const ask = (method: string, path: string, parameters: string) =>
     fetch(`${cluster.webhdfsUrl}/webhdfs/v1${path}?user.name=root&${parameters}`, { method });
-  const at = (...names: string[]) => `hdfs://test/${names.join('/')}`;
+  const at = (...path: string[]) => `hdfs://test/${path.join('/')}`;
 
   test('a quota that is exceeded is told as such', async () => {
     const storage = createWebHdfs(accessTo(cluster.webhdfsUrl));
