@@ -26,7 +26,6 @@ export function createPipe(hear: (chunk: Buffer) => void) {
   if (pipe2(ends, O_CLOEXEC) !== 0) throw new Error('there are no more file descriptors');
   const readEnd = ends.readInt32LE(0);
   fcntl(readEnd, F_SETFL, 'int', constants.O_NONBLOCK);
-  let isOpen = true;
   let socket: Socket | undefined;
 
   function readRest(): void {
@@ -48,17 +47,14 @@ export function createPipe(hear: (chunk: Buffer) => void) {
     follow(): void {
       socket = new Socket({ fd: readEnd, readable: true, writable: false });
       socket.on('data', hear);
-      socket.on('close', () => {
-        isOpen = false;
-      });
       socket.on('error', () => undefined);
     },
     /** Hears what is there and closes the end that is read. */
     end(): void {
-      if (isOpen) readRest();
+      // One that was destroyed has closed the end, though its event comes later: another file may have that number now.
+      if (!socket?.destroyed) readRest();
       if (socket) socket.destroy();
       else closeSync(readEnd);
-      isOpen = false;
     },
   };
 }

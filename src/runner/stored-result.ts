@@ -89,7 +89,7 @@ async function storeAndMove(options: StoreOptions, partial: string): Promise<boo
     signal,
     async (output, either) => {
       const target = joinLocation(partial, output.path);
-      await patiently(() => storage.write(target, () => options.open(output), either), {
+      await patiently(() => storage.write(target, () => wholeOf(options, output), either), {
         signal: either,
       });
       options.onStored?.(output);
@@ -102,6 +102,18 @@ async function storeAndMove(options: StoreOptions, partial: string): Promise<boo
   // An answer that was lost is asked for again, and what has been moved is no longer there.
   const isMoved = () => orAbort(signal, () => storage.move(partial, result).catch(unlessMissing));
   return (await patiently(isMoved, { signal })) ?? false;
+}
+
+/** What is said of an output is true of what is stored, or it is not stored. */
+async function* wholeOf({ open }: StoreOptions, output: OutputFile): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for await (const chunk of open(output)) {
+    length += chunk.length;
+    yield chunk;
+  }
+  if (length === output.size) return;
+  const what = `the output ${output.path} had ${output.size} bytes when it was collected`;
+  throw new PushbroomError('INTERNAL', `${what}, and ${length} when it was stored`);
 }
 
 const unlessMissing = (error: unknown): undefined => {

@@ -236,6 +236,29 @@ describe('a write', () => {
     expect(node.files.get('/a/file')!.length).toBe(64 * 1024 * 1024);
   });
 
+  test('of which a server does not want all that there is does not appear', async () => {
+    const node = await startMemory(({ parameters, path, request, response }, next) => {
+      if (parameters['data'] !== 'true') return next();
+      request.once('data', () => {
+        node.files.set(path, Buffer.from('x'));
+        response.writeHead(201).end();
+      });
+      return undefined;
+    });
+    let more: (() => void) | undefined;
+    async function* content() {
+      yield Buffer.from('x');
+      await new Promise<void>((resolve) => (more = resolve));
+      yield Buffer.from('y');
+    }
+    await expect(storageOf([node.url]).write(FILE, content())).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('has answered before it had all of the file'),
+    });
+    more!();
+    expect([...node.files.keys()]).toEqual([]);
+  });
+
   test('that is refused while it is sent is told why', async () => {
     const node = await startMemory(({ parameters, request, response }, next) => {
       if (parameters['data'] !== 'true') return next();

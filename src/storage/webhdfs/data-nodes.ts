@@ -1,7 +1,7 @@
 import { isPassing, nameUnknown, NoNameNode, refusalOf } from './client.ts';
 import type { NameNodes } from './client.ts';
 import { Refusal } from './errors.ts';
-import { addressesOf, textOf } from './http.ts';
+import { addressesOf, Away, textOf } from './http.ts';
 import type { Answer, Http } from './http.ts';
 
 export interface DataNodesOptions {
@@ -75,6 +75,7 @@ export class DataNodes {
       const answer = await http.send(request).catch(nameUnknown);
       if (answer.status !== 201 && answer.status !== 200) throw await refusalOf(answer);
       await textOf(answer, MAX_ANSWER);
+      if (!answer.isSent) throw new Away(answer.url, 'has answered before it had all of the file');
       return answer.sent;
     } catch (error) {
       excluded.add(url.host);

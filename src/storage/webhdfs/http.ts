@@ -86,8 +86,9 @@ export interface Answer {
   readonly url: URL;
   readonly status: number;
   readonly message: IncomingMessage;
-  /** Bytes that were sent with the request. */
+  /** Bytes that were sent with the request, and whether they were all: a server may answer before that. */
   readonly sent: number;
+  readonly isSent: boolean;
   /** Flows at once, until it is dismissed. */
   flow(receiver: Receiver): Flow;
   /** Nobody wants any more of it. */
@@ -175,6 +176,7 @@ class Exchange {
       status: message.statusCode ?? 0,
       message,
       sent: this.#sent,
+      isSent: this.#request.writableEnded,
       flow: (receiver) => this.#flow(message, receiver),
       dismiss: () => {
         this.#end();
