@@ -174,6 +174,28 @@ describe('YARN', () => {
     else expect(found).toContain(expected);
   });
 
+  const FILES = 'certFile: c.pem, keyFile: k.pem';
+  test.each([
+    ['', 'engines.yarn.managed: has no certFile: masters call by HTTPS alone'],
+    ['certFile: c', 'engines.yarn.managed: has no keyFile'],
+    [`${FILES}, java: 'java; rm'`, 'engines.yarn.managed.java: must match pattern'],
+    [`${FILES}, baseUrl: me`, 'engines.yarn.managed.baseUrl: must be an http or https URL'],
+    [`${FILES}, port: 8081`, 'engines.yarn.managed.port: is the port of the internal listener'],
+    [FILES, undefined],
+  ])('with managed masters and { %s }: %s', async (managed, expected) => {
+    const yarn = YARN('applicationMaster: managed', `managed: { ${managed} }`);
+    const found = (await problems(`${work}${yarn}`)).join('\n');
+    if (expected === undefined) expect(found).toBe('');
+    else expect(found).toContain(expected);
+  });
+
+  test('has unmanaged masters where there is Kerberos', async () => {
+    const managed = YARN('applicationMaster: managed', `managed: { ${FILES} }`, 'principal: p');
+    expect((await problems(`${work}${managed}`)).join('\n')).toContain(
+      'engines.yarn.applicationMaster: can only be unmanaged where there is a principal',
+    );
+  });
+
   test('needs its file system, its configuration and addresses', async () => {
     const bare = 'engines: { yarn: { resourceManagers: [rm1] } }';
     expect((await problems(bare)).map((line) => line.replace(/^.*column \d+: /, ''))).toEqual([

@@ -84,7 +84,21 @@ function yarnProblems({ engines: { yarn }, storage }: Settings): Problem[] {
   if (yarn.keytab !== undefined && yarn.principal === undefined) {
     problems.push({ path: ['keytab'], reason: 'needs principal, too' });
   }
+  if (yarn.applicationMaster === 'managed') problems.push(...managedProblems(yarn));
   return problems.map(({ path, reason }) => ({ path: ['engines', 'yarn', ...path], reason }));
+}
+
+function managedProblems({ managed, principal }: Settings['engines']['yarn']): Problem[] {
+  const problems = baseUrlProblems(['managed', 'baseUrl'], managed.baseUrl);
+  for (const key of ['certFile', 'keyFile'] as const) {
+    const reason = `has no ${key}: masters call by HTTPS alone`;
+    if (managed[key] === undefined) problems.push({ path: ['managed'], reason });
+  }
+  if (principal !== undefined) {
+    const reason = 'can only be unmanaged where there is a principal';
+    problems.push({ path: ['applicationMaster'], reason });
+  }
+  return problems;
 }
 
 /** A configuration with absolute paths. */

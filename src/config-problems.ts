@@ -165,15 +165,23 @@ function listenerProblems(settings: Settings): Problem[] {
     const { baseUrl } = settings[key];
     problems.push(...baseUrlProblems([key, 'baseUrl'], baseUrl));
   }
-  const listeners = ['public', 'internal', 'nodeFiles'] as const;
-  listeners.forEach((key, index) => {
-    const { host, port } = settings[key];
+  const { yarn } = settings.engines;
+  const listeners = [
+    ...(['public', 'internal', 'nodeFiles'] as const).map((key) => ({
+      ...settings[key],
+      path: [key],
+    })),
+    ...(yarn.applicationMaster === 'managed'
+      ? [{ ...yarn.managed, path: ['engines', 'yarn', 'managed'] }]
+      : []),
+  ];
+  listeners.forEach(({ host, port, path }, index) => {
     const other = listeners
       .slice(0, index)
-      .find((each) => settings[each].port === port && overlap(host, settings[each].host));
+      .find((each) => each.port === port && overlap(host, each.host));
     if (port === 0 || other === undefined) return;
-    const reason = `is the port of the ${other} listener (${port}) on the same host`;
-    problems.push({ path: [key, 'port'], reason });
+    const reason = `is the port of the ${keyText(other.path)} listener (${port}) on the same host`;
+    problems.push({ path: [...path, 'port'], reason });
   });
   return problems;
 }

@@ -138,6 +138,12 @@ function configOf(settings: Settings, overrides: Partially<Settings>, directory:
         ...yarn,
         ...absolute('hadoopConfiguration', yarn.hadoopConfiguration),
         ...absolute('keytab', yarn.keytab),
+        managed: {
+          ...yarn.managed,
+          ...absolute('certFile', yarn.managed.certFile),
+          ...absolute('keyFile', yarn.managed.keyFile),
+          ...absolute('caFile', yarn.managed.caFile),
+        },
         // A command is looked for where commands are.
         ...(yarn.java.includes('/') && { java: resolve(directory, yarn.java) }),
       },

@@ -1,5 +1,5 @@
 /** The part of the composition root that knows YARN; loaded only where there is a cluster. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,10 +9,13 @@ import { parseAttemptId } from './core/ids.ts';
 import type { Engine } from './engines/engine.ts';
 import { createSidecar } from './engines/yarn/channel.ts';
 import type { Channel } from './engines/yarn/channel.ts';
+import { createMasterChannel, readKey } from './engines/yarn/master-channel.ts';
 import { createPlaces } from './engines/yarn/places.ts';
 import { amProgram } from './engines/yarn/program.ts';
+import { programFiles } from './engines/yarn/program-files.ts';
 import { Publisher } from './engines/yarn/publisher.ts';
 import { createResourceManager } from './engines/yarn/resource-manager.ts';
+import type { ResourceManager } from './engines/yarn/resource-manager.ts';
 import { createStarts } from './engines/yarn/starts.ts';
 import { Yarn } from './engines/yarn/yarn.ts';
 import { runnerProgram } from './runner/program-file.ts';
@@ -45,15 +48,19 @@ export async function createYarn(parts: EngineParts): Promise<Engine> {
     return layout.log(jobId, task, attempt);
   };
   const publisher = new Publisher({ storages, cache, directory: join(own, 'bundles'), logger });
+  const resourceManager = createResourceManager({
+    urls: yarn.resourceManagers,
+    user: userInfo().username,
+    logger,
+  });
   const runner = await runnerProgram(layout.code);
   return new Yarn({
     name: yarn.name,
-    channel: createChannel(parts, own),
-    resourceManager: createResourceManager({
-      urls: yarn.resourceManagers,
-      user: userInfo().username,
-      logger,
-    }),
+    channel:
+      yarn.applicationMaster === 'managed'
+        ? await createManaged(parts, own, resourceManager, publisher)
+        : createUnmanaged(parts, own),
+    resourceManager,
     starts: createStarts({
       publisher,
       storages,
@@ -98,7 +105,7 @@ function queueOf({ queue, queues }: YarnSettings, group: string): string {
   return queue;
 }
 
-function createChannel({ config, logger }: EngineParts, directory: string): Channel {
+function createUnmanaged({ config, logger }: EngineParts, directory: string): Channel {
   const { java, hadoopConfiguration, principal, keytab } = config.engines.yarn;
   return createSidecar({
     logger,
@@ -119,5 +126,35 @@ function createChannel({ config, logger }: EngineParts, directory: string): Chan
         ],
       };
     },
+  });
+}
+
+async function createManaged(
+  { config, logger }: EngineParts,
+  directory: string,
+  resourceManager: ResourceManager,
+  publisher: Publisher,
+): Promise<Channel> {
+  const { hadoopConfiguration, managed } = config.engines.yarn;
+  const { host, port, baseUrl, certFile, keyFile, caFile = certFile, java, memoryMb } = managed;
+  const [cert, key, ca] = await Promise.all(
+    [certFile, keyFile, caFile].map((file) => readFile(file!, 'utf8')),
+  );
+  const { directory: program, javaOptions, mainClass } = await amProgram();
+  return createMasterChannel({
+    host,
+    port,
+    ...(baseUrl !== undefined && { baseUrl }),
+    tls: { cert: cert!, key: key! },
+    ca: ca!,
+    key: await readKey(join(directory, 'key')),
+    java,
+    javaOptions,
+    mainClass,
+    memoryMb,
+    user: userInfo().username,
+    resources: () => programFiles(publisher, program, hadoopConfiguration!),
+    resourceManager,
+    logger,
   });
 }

@@ -6,6 +6,7 @@ import { buildBundles } from '../../scripts/build-bundles.ts';
 import { createWebHdfs } from '../../src/storage/webhdfs/webhdfs.ts';
 import { joinLocation } from '../../src/storage/location.ts';
 import type { Storage } from '../../src/storage/storage.ts';
+import { makeCertificate } from '../fixtures/certificate.ts';
 import { startHadoop } from '../servers/hadoop/cluster.ts';
 import type { HadoopCluster } from '../servers/hadoop/cluster.ts';
 import { lacksHadoop } from '../servers/hadoop/installation.ts';
@@ -160,6 +161,26 @@ describe.skipIf(lacksHadoop())('the TimeScan job', () => {
     expect(sums).toEqual(reference);
     const names = hadoop.nodes.map(({ name }) => name);
     expect(nodes.every((node) => names.includes(node))).toBe(true);
+  }, 400_000);
+
+  test('runs on YARN with masters in containers of their own, with the same results', async () => {
+    const { certFile, keyFile } = makeCertificate(directory.path);
+    const { job, sums } = await run('managed', {
+      datasets: [scenes({ path: `hdfs://eo/scenes/${PATTERN}` })],
+      workDir: 'hdfs://eo/work',
+      jobs: { memoryMb: 512 },
+      engines: {
+        local: { enabled: false },
+        yarn: {
+          resourceManagers: [hadoop.resourceManagerUrl],
+          hadoopConfiguration: hadoop.configuration,
+          applicationMaster: 'managed',
+          managed: { port: 0, certFile, keyFile },
+        },
+      },
+    });
+    expect(job).toMatchObject({ state: 'successful', steps: { process: { failed: 0 } } });
+    expect(sums).toEqual(reference);
   }, 400_000);
 
   test('runs here and on YARN at once, each reading the scenes where they are near to it', async () => {

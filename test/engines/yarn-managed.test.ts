@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,6 +13,7 @@ import { Publisher } from '../../src/engines/yarn/publisher.ts';
 import { createResourceManager } from '../../src/engines/yarn/resource-manager.ts';
 import { storagesOf } from '../fixtures/yarn-engine.ts';
 import { yarnWorld } from '../fixtures/yarn-world.ts';
+import { makeCertificate } from '../fixtures/certificate.ts';
 import { startHadoop } from '../servers/hadoop/cluster.ts';
 import type { HadoopCluster } from '../servers/hadoop/cluster.ts';
 import { lacksHadoop } from '../servers/hadoop/installation.ts';
@@ -22,15 +22,10 @@ import { lacksHadoop } from '../servers/hadoop/installation.ts';
 describe.skipIf(lacksHadoop())('the YARN engine with managed masters', { timeout: 240_000 }, () => {
   let cluster: HadoopCluster;
   let directory: string;
-  let tls: { readonly key: string; readonly cert: string };
+  let tls: ReturnType<typeof makeCertificate>;
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'yarn-managed-'));
-    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-    const subject = ['-subj', '/CN=service', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-    const files = ['-keyout', key, '-out', cert];
-    execFileSync('openssl', ['req', '-x509', ...kind, ...files, ...subject], { stdio: 'ignore' });
-    tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+    tls = makeCertificate(directory);
     cluster = await startHadoop({ nodes: 2, heartbeatMs: 200 });
   }, 300_000);
   afterAll(async () => {

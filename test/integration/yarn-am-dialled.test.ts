@@ -1,5 +1,4 @@
 /** The application-master program in a container of its own, which dials the service. */
-import { execFileSync } from 'node:child_process';
 import {
   mkdtempSync,
   readFileSync,
@@ -15,6 +14,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { SMALL, amCommand, shell } from '../fixtures/am-program.ts';
 import { AmService } from '../fixtures/am-service.ts';
+import { makeCertificate } from '../fixtures/certificate.ts';
 import { startHadoop } from '../servers/hadoop/cluster.ts';
 import type { HadoopCluster } from '../servers/hadoop/cluster.ts';
 import { lacksHadoop } from '../servers/hadoop/installation.ts';
@@ -26,15 +26,10 @@ const app = 'job';
 describe.skipIf(lacksHadoop())('a master that dials the service', { timeout: 180_000 }, () => {
   let cluster: HadoopCluster;
   let directory: string;
-  let tls: { readonly key: string; readonly cert: string };
+  let tls: ReturnType<typeof makeCertificate>;
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'yarn-am-'));
-    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-    const subject = ['-subj', '/CN=service', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-    const files = ['-keyout', key, '-out', cert];
-    execFileSync('openssl', ['req', '-x509', ...kind, ...files, ...subject], { stdio: 'ignore' });
-    tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+    tls = makeCertificate(directory);
     cluster = await startHadoop({ nodes: 1, heartbeatMs: 200 });
   }, 300_000);
   afterAll(async () => {

@@ -1,13 +1,13 @@
 /** What servers answer that real ones do not on demand. */
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { makeCertificate } from '../fixtures/certificate.ts';
 import {
   json,
   missing,
@@ -289,20 +289,7 @@ describe('TLS', () => {
   async function certificate() {
     const directory = await mkdtemp(join(tmpdir(), 'pushbroom-tls-'));
     onTestFinished(() => rm(directory, { recursive: true, force: true }));
-    const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-    const subject = ['-subj', '/CN=name-node', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const kind = [
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-    ];
-    const files = ['-keyout', key, '-out', cert];
-    execFileSync('openssl', ['req', '-x509', ...kind, ...files, ...subject], { stdio: 'ignore' });
-    return { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') };
+    return makeCertificate(directory);
   }
 
   test('is trusted by the certificate that is given, and otherwise it is said what to give', async () => {

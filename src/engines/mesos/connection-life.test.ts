@@ -1,6 +1,6 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { Readable } from 'node:stream';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { makeCertificate } from '../../../test/fixtures/certificate.ts';
 import { answerWell, openStream, startBareMaster } from '../../../test/servers/bare-master.ts';
 import type { Asked, BareMaster } from '../../../test/servers/bare-master.ts';
 import { createConnection } from './connection.ts';
@@ -167,13 +168,7 @@ describe('over TLS', () => {
   let tls: { key: string; cert: string };
   beforeAll(() => {
     home = mkdtempSync(join(tmpdir(), 'tls-'));
-    const [key, cert] = [join(home, 'key.pem'), join(home, 'cert.pem')];
-    const subject = ['-subj', '/CN=mesos', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-    execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', cert, ...subject], {
-      stdio: 'ignore',
-    });
-    tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+    tls = makeCertificate(home);
   });
   afterAll(() => rmSync(home, { recursive: true }));
 
