@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 
 import { startHadoop } from '../servers/hadoop/cluster.ts';
 import type { HadoopCluster } from '../servers/hadoop/cluster.ts';
@@ -54,8 +54,8 @@ describe.skipIf(lacksHadoop())('a job on YARN', () => {
   /** Number of the node that has a file, from 1. */
   const holderOf = (index: number) => (index % cluster.nodes.length) + 1;
 
-  const start = () =>
-    startPushbroom(directory.path, {
+  const start = async () => {
+    const server = await startPushbroom(directory.path, {
       bundles: ['./copy'],
       workDir: 'hdfs://eo/work',
       storage: { hdfs: [{ name: 'eo', urls: [cluster.webhdfsUrl] }] },
@@ -64,8 +64,8 @@ describe.skipIf(lacksHadoop())('a job on YARN', () => {
         { name: 'some', productType: 'TEXT', path: 'hdfs://eo/in/0[0-2][0-9][.]txt' },
       ],
       jobs: { memoryMb: 256 },
-      // As long as it takes: whoever waits for a node gets that one.
-      scheduling: { locality: { nodeWait: 1000 } },
+      // As long as it takes, also where tasks are short: whoever waits for a node gets that one.
+      scheduling: { locality: { nodeWait: 1000, patience: 1000 } },
       engines: {
         local: { enabled: false },
         yarn: {
@@ -75,6 +75,9 @@ describe.skipIf(lacksHadoop())('a job on YARN', () => {
         },
       },
     });
+    onTestFinished(server.kill);
+    return server;
+  };
   type Api = ReturnType<typeof operator>;
 
   const attemptsOf = async (api: Api, id: string, task: number) =>

@@ -110,6 +110,38 @@ describe('answers of the ResourceManager', () => {
     expect(parseQueues({ scheduler: { schedulerInfo: { type: 'fairScheduler' } } })).toEqual([]);
   });
 
+  test('tell what a queue may have of a partition', () => {
+    const queue = {
+      queueName: 'eo',
+      absoluteCapacity: 20,
+      absoluteMaxCapacity: 80,
+      absoluteUsedCapacity: 5,
+      resourcesUsed: { memory: 1, vCores: 1 },
+      userLimitFactor: 2,
+      capacities: {
+        queueCapacitiesByPartition: [
+          { partitionName: '', absoluteCapacity: 20, absoluteMaxCapacity: 80 },
+          {
+            partitionName: 'fast',
+            absoluteCapacity: 30,
+            absoluteMaxCapacity: 70,
+            absoluteUsedCapacity: 50,
+          },
+        ],
+      },
+      resources: {
+        resourceUsagesByPartition: [{ partitionName: 'fast', used: { memory: 4096, vCores: 3 } }],
+      },
+    };
+    const answer = {
+      scheduler: { schedulerInfo: { type: 'capacityScheduler', queues: { queue } } },
+    };
+    expect(parseQueues(answer, 'fast')).toMatchObject([
+      { maximum: 60, percent: 50, used: { memoryMb: 4096, vcores: 3 } },
+    ]);
+    expect(parseQueues(answer)).toMatchObject([{ maximum: 40, used: { memoryMb: 1, vcores: 1 } }]);
+  });
+
   test('that are something else are refused in words', () => {
     for (const parse of [parseInfo, parseNodes, parseApplications, parseQueues]) {
       expect(() => parse(undefined)).toThrow(BadAnswer);

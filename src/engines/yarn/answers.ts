@@ -156,24 +156,34 @@ export function parseApplications(body: unknown): Application[] {
 /**
  * The leaf queues of a capacity scheduler; none of others, which tell theirs in other words.
  *
+ * @param partition whose figures are wanted: a node label, '' for the nodes without one
  * @throws BadAnswer
  */
-export function parseQueues(body: unknown): QueueShare[] {
+export function parseQueues(body: unknown, partition = ''): QueueShare[] {
   const { schedulerInfo } = objectOf(objectOf(body)['scheduler']);
   if (!isObject(schedulerInfo)) throw new BadAnswer('no information about a scheduler', body);
-  return schedulerInfo['type'] === 'capacityScheduler' ? leavesOf(schedulerInfo, 'root') : [];
+  return schedulerInfo['type'] === 'capacityScheduler'
+    ? leavesOf(schedulerInfo, 'root', partition)
+    : [];
 }
 
-function leavesOf(parent: Json, path: string): QueueShare[] {
+function leavesOf(parent: Json, path: string, partition: string): QueueShare[] {
   return listOf(objectOf(parent['queues'])['queue']).flatMap((queue) => {
     const name = `${path}.${textOf(queue['queueName']) ?? ''}`;
-    const below = leavesOf(queue, name);
+    const below = leavesOf(queue, name, partition);
     if (below.length > 0) return below;
-    const used = objectOf(queue['resourcesUsed']);
+    const inPartition = (holder: string, list: string): Json | undefined =>
+      listOf(objectOf(queue[holder])[list]).find((each) => each['partitionName'] === partition);
+    const capacity = inPartition('capacities', 'queueCapacitiesByPartition') ?? queue;
+    const usage = inPartition('resources', 'resourceUsagesByPartition')?.['used'];
+    const used = objectOf(usage ?? queue['resourcesUsed']);
     return {
       path: name,
-      percent: amountOf(queue['absoluteUsedCapacity']),
-      maximum: Math.min(numberOf(queue['absoluteMaxCapacity']) ?? 100, userMaximum(queue)),
+      percent: amountOf(capacity['absoluteUsedCapacity']),
+      maximum: Math.min(
+        numberOf(capacity['absoluteMaxCapacity']) ?? 100,
+        userMaximum(queue, capacity),
+      ),
       used: { memoryMb: amountOf(used['memory']), vcores: amountOf(used['vCores']) },
       isRunning: (textOf(queue['state']) ?? 'RUNNING') === 'RUNNING',
     };
@@ -181,9 +191,9 @@ function leavesOf(parent: Json, path: string): QueueShare[] {
 }
 
 /** Of what is guaranteed to a queue, one user may have so many times as much; a negative factor is no limit. */
-function userMaximum(queue: Json): number {
+function userMaximum(queue: Json, capacity: Json): number {
   const factor = numberOf(queue['userLimitFactor']) ?? -1;
-  const guaranteed = numberOf(queue['absoluteCapacity']);
+  const guaranteed = numberOf(capacity['absoluteCapacity']);
   return factor < 0 || guaranteed === undefined ? 100 : factor * guaranteed;
 }
 

@@ -22,7 +22,8 @@ export interface ResourceManagerOptions {
 export interface ResourceManager {
   info(): Promise<ClusterInfo>;
   nodes(): Promise<ClusterNode[]>;
-  queues(): Promise<QueueShare[]>;
+  /** @param partition a node label; without it, the nodes that have none */
+  queues(partition?: string): Promise<QueueShare[]>;
   /** Those that have not ended, with all of these tags. */
   applications(tags: readonly string[]): Promise<Application[]>;
   /** One that has ended or is not known is not an error. */
@@ -57,7 +58,7 @@ export function createResourceManager(options: ResourceManagerOptions): Resource
     ask,
     info: async () => parseInfo(await get('info')),
     nodes: async () => parseNodes(await get('nodes')),
-    queues: async () => parseQueues(await get('scheduler')),
+    queues: async (partition) => parseQueues(await get('scheduler'), partition),
     async applications(tags) {
       const query = new URLSearchParams({ states: ACTIVE, applicationTags: tags[0] ?? '' });
       const found = parseApplications(await get(`apps?${query.toString()}`));

@@ -371,12 +371,12 @@ export class Yarn implements Engine {
   }
 
   async #askForQueues(): Promise<void> {
-    const { resourceManager, now } = this.#options;
+    const { resourceManager, nodeLabel, now } = this.#options;
     const asked = now();
     if (asked - this.#queuesAt < QUEUES_MS) return;
     this.#queuesAt = asked;
     try {
-      const listed = await resourceManager.queues();
+      const listed = await resourceManager.queues(nodeLabel);
       this.#queues.learn(listed, this.#nodes.total(), this.#ledger.share(asked));
       this.#queueState = this.#queues.text();
       this.#offers.touch();
