@@ -30,7 +30,11 @@ const cli = (argv: readonly string[], change: Partial<CliDeps> = {}): Promise<Ru
 
 const submit = async (title = 'A job'): Promise<string> => {
   const inputs = { productionName: title };
-  const request = { process: PROCESS.id, inputs, caller: { user: 'utep' } };
+  const request = {
+    process: PROCESS.id,
+    inputs,
+    caller: { user: 'utep', role: 'operator' as const, groups: [] },
+  };
   return (await server.jobs.submit(request)).job.id;
 };
 

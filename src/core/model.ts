@@ -284,4 +284,6 @@ export interface JobResult {
   readonly size: number;
   readonly sha256: string;
   readonly role: 'product' | 'quicklook' | 'metadata';
+  /** Of its process's outputs; where absent, its role says it. */
+  readonly output?: string;
 }

@@ -17,14 +17,20 @@ function outcomeOf(act: () => unknown): unknown {
 
 describe('the caller of a request', () => {
   it('is the default user where no header names one', () => {
-    expect(callerOf({}, OPTIONS)).toEqual({ user: 'anonymous' });
-    expect(callerOf({ remote_user: '' }, OPTIONS)).toEqual({ user: 'anonymous' });
+    expect(callerOf({}, OPTIONS)).toEqual({ user: 'anonymous', role: 'operator', groups: [] });
+    expect(callerOf({ remote_user: '' }, OPTIONS)).toEqual({
+      user: 'anonymous',
+      role: 'operator',
+      groups: [],
+    });
   });
 
   it('is the portal user with the prefix, and carries the reference of the portal', () => {
     const headers = { remote_user: 'martin.boettcher.bc', remote_ref: '1738ad7b-534e' };
     expect(callerOf(headers, OPTIONS)).toEqual({
       user: 'tep_martin.boettcher.bc',
+      role: 'user',
+      groups: [],
       reference: '1738ad7b-534e',
     });
   });

@@ -30,6 +30,8 @@ export function callerOf(headers: IncomingHttpHeaders, options: CallerOptions): 
   }
   return {
     user: name === undefined ? options.defaultUser : options.userPrefix + name,
+    role: name === undefined ? 'operator' : 'user',
+    groups: [],
     ...(reference !== undefined && { reference }),
   };
 }

@@ -7,7 +7,8 @@ import type { CallerOptions } from './caller.ts';
 
 /** What every gateway needs besides its own language. */
 export interface FrontDoor {
-  readonly jobs: Jobs;
+  /** What the caller of a request may ask. */
+  jobs(request: FastifyRequest): Jobs;
   /** URL of this server as its callers see it, without a slash at the end. */
   baseUrl(request: FastifyRequest): string;
   /** @throws INVALID_PARAMETER */
@@ -36,7 +37,7 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
   const configuredUrl = options.baseUrl?.replace(/\/+$/, '');
 
   return {
-    jobs: options.jobs,
+    jobs: () => options.jobs,
     baseUrl(request) {
       if (configuredUrl !== undefined) return configuredUrl;
       if (!HOST.test(request.host)) {

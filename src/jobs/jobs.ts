@@ -12,25 +12,57 @@ import type {
   TaskView,
 } from '../store/store.ts';
 
+/** Each may what the one before may: a user sees his own jobs, an operator all, an administrator who may what. */
+export type Role = 'user' | 'operator' | 'administrator';
+
 /** On whose behalf a front door speaks. */
 export interface Caller {
   /** Effective user: names the staging directory. */
   readonly user: string;
+  readonly role: Role;
+  /** By which processes and datasets are made visible. */
+  readonly groups: readonly string[];
   /** The portal's reference of the operation, kept for accounting. */
   readonly reference?: string;
 }
 
-/** One input of a process. All values are texts; `type` says how the text is read. */
+/** How complex data are written. */
+export interface Format {
+  readonly mediaType: string;
+  /** Absent for text. */
+  readonly encoding?: 'base64';
+  readonly schema?: string;
+}
+
+/**
+ * One input of a process. Jobs take all values as texts, and `type` says how a text is read: `wkt` also as
+ * `lon0,lat0,lon1,lat1`, `bbox` as `x0,y0,x1,y1[,crs]`, `complex` as a `data:` URL (RFC 2397). Of an input that may be
+ * given several times, the text is a JSON array of such texts.
+ */
 export interface ProcessInput {
   readonly id: string;
   readonly title: string;
   readonly description: string;
-  readonly type: 'string' | 'boolean' | 'integer' | 'number' | 'date' | 'wkt';
+  readonly type: 'string' | 'boolean' | 'integer' | 'number' | 'date' | 'wkt' | 'bbox' | 'complex';
   readonly allowed?: readonly string[];
   readonly range?: { readonly min: number; readonly max: number };
   readonly defaultValue?: string;
   /** Whether Execute refuses a request without it. */
   readonly required: boolean;
+  /** How often it may be given; once where absent. */
+  readonly maxOccurs?: number;
+  /** Of complex data; the first is the default. */
+  readonly formats?: readonly Format[];
+}
+
+export interface ProcessOutput {
+  readonly id: string;
+  readonly title: string;
+  readonly description: string;
+  readonly type: 'string' | 'boolean' | 'integer' | 'number' | 'bbox' | 'complex';
+  readonly formats?: readonly Format[];
+  /** Whether there can be more than one file of it. */
+  readonly isList?: true;
 }
 
 /** What can be executed: `bundle~version~processor`. */
@@ -41,6 +73,9 @@ export interface Process {
   readonly version: string;
   /** In the order in which a form shows them. */
   readonly inputs: readonly ProcessInput[];
+  readonly outputs: readonly ProcessOutput[];
+  /** Takes whatever input is given, and one that is given several times as a list joined by commas (specification B.1). */
+  readonly isOpen?: true;
 }
 
 export interface ExecuteRequest {

@@ -137,6 +137,8 @@ function baseOf(job: Job, { version }: RetryWish, options: JobsOptions): Job {
   const process = `${bundle}~${version}~${processor}`;
   const caller = {
     user: job.user,
+    role: 'operator' as const,
+    groups: [],
     ...(job.reference !== undefined && { reference: job.reference }),
   };
   return resolve({

@@ -51,7 +51,12 @@ export function addJobRoutes(app: FastifyInstance, { jobs, publicUrl }: Operator
       const status = await jobs.submit({
         process,
         inputs: Object.fromEntries(texts),
-        caller: { user, ...(reference !== undefined && { reference }) },
+        caller: {
+          user,
+          role: 'operator',
+          groups: [],
+          ...(reference !== undefined && { reference }),
+        },
       });
       reply.code(201).header('location', `/api/jobs/${encodeURIComponent(status.job.id)}`);
       return jobDetailsView(status);

@@ -1,4 +1,4 @@
-import type { Process, ProcessInput } from '../jobs/jobs.ts';
+import type { Process, ProcessInput, ProcessOutput } from '../jobs/jobs.ts';
 import type { Dataset } from '../products/dataset.ts';
 import { offeredAggregation } from './aggregation.ts';
 import { type ParameterDescriptor, processId, type ProcessorDescriptor } from './descriptor.ts';
@@ -39,6 +39,7 @@ export function describe(
           ]),
       outputFormat(processor.outputFormats),
     ],
+    outputs: OUTPUTS,
   };
 }
 
@@ -164,3 +165,22 @@ const AGGREGATION: ProcessInput = {
   type: 'string',
   required: false,
 };
+
+/** The outputs that portals look for (specification B.7.1). */
+const OUTPUTS: readonly ProcessOutput[] = [
+  {
+    id: 'production_result',
+    title: 'Production result',
+    description: 'The files that the job has made: one, or a list of them',
+    type: 'complex',
+    formats: [{ mediaType: 'application/octet-stream', encoding: 'base64' }],
+    isList: true,
+  },
+  {
+    id: 'result_metadata',
+    title: 'Metadata OWS context XML',
+    description: 'The description of the results',
+    type: 'complex',
+    formats: [{ mediaType: 'application/atom+xml' }],
+  },
+];

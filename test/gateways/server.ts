@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { createPublicServer } from '../../src/gateways/public.ts';
 import type { PublicServerOptions } from '../../src/gateways/public.ts';
 import type { ServiceInfo } from '../../src/gateways/service-info.ts';
-import type { Process, ProcessInput } from '../../src/jobs/jobs.ts';
+import type { Process, ProcessInput, ProcessOutput } from '../../src/jobs/jobs.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import type { MemoryJobs } from './memory-jobs.ts';
 
@@ -22,6 +22,24 @@ const input = (
   required: false,
   ...more,
 });
+
+const OUTPUTS: readonly ProcessOutput[] = [
+  {
+    id: 'production_result',
+    title: 'Production result',
+    description: 'Files',
+    type: 'complex',
+    formats: [{ mediaType: 'application/octet-stream', encoding: 'base64' }],
+    isList: true,
+  },
+  {
+    id: 'result_metadata',
+    title: 'Metadata',
+    description: 'The description of the results',
+    type: 'complex',
+    formats: [{ mediaType: 'application/atom+xml' }],
+  },
+];
 
 /** The subsetting process of the real documents, and one of our own with every kind of input. */
 export const PROCESSES: readonly Process[] = [
@@ -42,6 +60,7 @@ export const PROCESSES: readonly Process[] = [
         defaultValue: 'GeoTIFF-BigTIFF',
       }),
     ],
+    outputs: OUTPUTS,
   },
   {
     id: 'timescan~1.0~Indices',
@@ -55,6 +74,7 @@ export const PROCESSES: readonly Process[] = [
       input('partitions', 'integer', { allowed: ['1', '2', '4'] }),
       input('quicklooks', 'boolean', { defaultValue: 'true' }),
     ],
+    outputs: OUTPUTS,
   },
 ];
 

@@ -18,7 +18,7 @@ beforeEach(async () => {
 afterEach(() => server[Symbol.asyncDispose]());
 
 const submit = async (inputs: Record<string, string> = {}): Promise<string> => {
-  const caller = { user: 'utep', reference: 'portal-7' };
+  const caller = { user: 'utep', role: 'user', groups: [], reference: 'portal-7' } as const;
   return (await server.jobs.submit({ process: PROCESS.id, inputs, caller })).job.id;
 };
 

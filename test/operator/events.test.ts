@@ -51,7 +51,13 @@ async function open(lastEventId?: string) {
 }
 
 const submit = async () =>
-  (await server.jobs.submit({ process: PROCESS.id, inputs: {}, caller: { user: 'u' } })).job.id;
+  (
+    await server.jobs.submit({
+      process: PROCESS.id,
+      inputs: {},
+      caller: { user: 'u', role: 'operator', groups: [] },
+    })
+  ).job.id;
 
 test('changes of jobs arrive with rising ids, and a heartbeat while nothing happens', async () => {
   const stream = await open();

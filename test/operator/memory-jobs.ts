@@ -15,6 +15,7 @@ export const PROCESS: Process = {
   description: '',
   version: '1.0',
   inputs: [],
+  outputs: [],
 };
 
 /** Jobs that live in memory and move only when a test says so. */

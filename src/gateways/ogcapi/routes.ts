@@ -94,7 +94,7 @@ const processRoutes: Routes = async (app, { door, apiUrl }) => {
     async (request) => {
       const { limit = DEFAULT_LIMIT, offset = 0 } = request.query;
       const api = apiUrl(request);
-      const processes = await door.jobs.processes();
+      const processes = await door.jobs(request).processes();
       const next = offset + limit;
       const links = [write.link(`${api}/processes`, 'self', 'This list')];
       if (next < processes.length) {
@@ -114,7 +114,10 @@ const processRoutes: Routes = async (app, { door, apiUrl }) => {
     '/processes/:processId',
     { schema: { params, response: { 200: ProcessDescription, ...exceptions } } },
     async (request) =>
-      write.processDescription(apiUrl(request), await door.jobs.process(request.params.processId)),
+      write.processDescription(
+        apiUrl(request),
+        await door.jobs(request).process(request.params.processId),
+      ),
   );
 
   app.post(
@@ -128,7 +131,7 @@ const processRoutes: Routes = async (app, { door, apiUrl }) => {
       },
     },
     async (request, reply) => {
-      const status = await door.jobs.submit({
+      const status = await door.jobs(request).submit({
         process: request.params.processId,
         inputs: readInputs(request.body.inputs),
         caller: door.caller(request),
@@ -143,7 +146,7 @@ const processRoutes: Routes = async (app, { door, apiUrl }) => {
           .send(write.statusInfo(apiUrl(request), status));
       }
       const ended = await door.ended(status.job.id, reply);
-      const results = await door.jobs.results(status.job.id);
+      const results = await door.jobs(request).results(status.job.id);
       return write.resultsDocument(door.baseUrl(request), ended, results);
     },
   );
@@ -164,7 +167,7 @@ const jobRoutes: Routes = async (app, { door, apiUrl }) => {
       const links = [write.link(`${api}/jobs`, 'self', 'This list')];
       // Every job is one of a process; the standard leaves room for others.
       if (request.query.type?.includes('process') === false) return { jobs: [], links };
-      const { items, next } = await door.jobs.list(jobQuery(request.query));
+      const { items, next } = await door.jobs(request).list(jobQuery(request.query));
       if (next !== undefined) {
         const query = new URLSearchParams(new URL(request.url, api).search);
         query.set('after', next);
@@ -178,22 +181,22 @@ const jobRoutes: Routes = async (app, { door, apiUrl }) => {
     '/jobs/:jobId',
     { schema: { params, response: { 200: StatusInfo, ...exceptions } } },
     async (request) =>
-      write.statusInfo(apiUrl(request), await door.jobs.status(request.params.jobId)),
+      write.statusInfo(apiUrl(request), await door.jobs(request).status(request.params.jobId)),
   );
 
   app.delete(
     '/jobs/:jobId',
     { schema: { params, response: { 200: StatusInfo, ...exceptions } } },
     async (request) =>
-      write.statusInfo(apiUrl(request), await door.jobs.dismiss(request.params.jobId)),
+      write.statusInfo(apiUrl(request), await door.jobs(request).dismiss(request.params.jobId)),
   );
 
   app.get(
     '/jobs/:jobId/results',
     { schema: { params, response: { 200: Results, ...exceptions } } },
     async (request) => {
-      const results = await door.jobs.results(request.params.jobId);
-      const status = await door.jobs.status(request.params.jobId);
+      const results = await door.jobs(request).results(request.params.jobId);
+      const status = await door.jobs(request).status(request.params.jobId);
       return write.resultsDocument(door.baseUrl(request), status, results);
     },
   );

@@ -98,6 +98,8 @@ const TYPES: Readonly<Record<ProcessInput['type'], Readonly<Record<string, unkno
   number: { type: 'number' },
   date: { type: 'string', format: 'date' },
   wkt: { oneOf: [{ type: 'string' }, BBOX] },
+  bbox: BBOX,
+  complex: { type: 'string' },
 };
 
 function inputSchema({ type, allowed, range, defaultValue }: ProcessInput): unknown {

@@ -153,6 +153,8 @@ const input = (described: ProcessInput): Xml =>
   );
 
 const DATA_TYPES: Readonly<Record<ProcessInput['type'], string>> = {
+  bbox: 'string',
+  complex: 'string',
   string: 'string',
   date: 'string',
   wkt: 'string',

@@ -63,16 +63,16 @@ async function answer(
 ): Promise<string> {
   const serviceUrl = serviceUrlOf(door, request);
   if (asked.operation === 'GetCapabilities') {
-    return writeCapabilities(service, await door.jobs.processes(), serviceUrl);
+    return writeCapabilities(service, await door.jobs(request).processes(), serviceUrl);
   }
   if (asked.operation === 'GetStatus') {
-    const status = await asUrbanTep(door.jobs.status(asked.jobId), { jobId: asked.jobId });
+    const status = await asUrbanTep(door.jobs(request).status(asked.jobId), { jobId: asked.jobId });
     return writeStatus({ status, serviceUrl, baseUrl: door.baseUrl(request) });
   }
   const described =
     asked.identifiers === 'all'
-      ? door.jobs.processes()
-      : Promise.all(asked.identifiers.map((id) => processOf(door.jobs, id)));
+      ? door.jobs(request).processes()
+      : Promise.all(asked.identifiers.map((id) => processOf(door.jobs(request), id)));
   return writeDescriptions(await described);
 }
 
@@ -90,7 +90,9 @@ async function execute(
   const { process, inputs, async, store, lineage } = readExecute(request.body);
   const serviceUrl = serviceUrlOf(door, request);
   const caller = door.caller(request);
-  const accepted = await asUrbanTep(door.jobs.submit({ process, inputs, caller }), { process });
+  const accepted = await asUrbanTep(door.jobs(request).submit({ process, inputs, caller }), {
+    process,
+  });
   const { id } = accepted.job;
   const statusLocation = `${serviceUrl}?Service=WPS&Request=GetStatus&JobId=${encodeURIComponent(id)}`;
   const response = {
