@@ -44,6 +44,12 @@ const CONTACT = group({
   role: optionalText,
 });
 
+/** For whom something is there. */
+const AUDIENCE = group({
+  users: Type.Array(text, { default: [] }),
+  groups: Type.Array(text, { default: [] }),
+});
+
 const DATASET = group({
   name: text,
   productType: text,
@@ -71,6 +77,47 @@ const DATASET = group({
       pattern: optionalText,
     }),
   ),
+  visibleTo: Type.Optional(AUDIENCE),
+});
+
+/** Those who may log in by a password; also the content of `access.usersFile`. */
+export const USERS = Type.Array(
+  group({
+    name: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{1,100}$' }),
+    passwordHash: optionalText,
+    role: Type.Enum(['user', 'operator', 'administrator'], { default: 'user' }),
+    groups: Type.Array(text, { default: [] }),
+    actsForOthers: Type.Boolean({ default: false }),
+  }),
+  { default: [] },
+);
+export type UserSettings = Static<typeof USERS>[number];
+
+/** Who may ask, and for what. `access` says what everything means. */
+const ACCESS = section({
+  users: USERS,
+  usersFile: optionalText,
+  oidc: Type.Optional(
+    group({
+      issuer: text,
+      audience: text,
+      jwksUrl: optionalText,
+      userClaim: textOf('preferred_username'),
+      groupsClaim: textOf('groups'),
+      roles: section({
+        operator: Type.Array(text, { default: [] }),
+        administrator: Type.Array(text, { default: [] }),
+      }),
+    }),
+  ),
+  anonymous: Type.Boolean({ default: false }),
+  rateLimit: section({
+    requests: Type.Optional(Type.Integer({ minimum: 1 })),
+    per: Type.Number({ minimum: 1, maximum: 86_400, default: 60 }),
+    failedLogins: count(10),
+  }),
+  bundles: Type.Record(Type.String(), AUDIENCE, { default: {} }),
+  auditFile: optionalText,
 });
 
 const { locality, agingLimit, reserveAfter, avoid, stragglers } = DEFAULT_POLICY;
@@ -234,7 +281,12 @@ export const CONFIG_SCHEMA = Type.Object(
       baseUrl: optionalText,
       bodyLimit: count(4 * MIB),
     }),
-    internal: section({ host: textOf('127.0.0.1'), port: port(8081) }),
+    internal: section({
+      host: textOf('127.0.0.1'),
+      port: port(8081),
+      authentication: Type.Boolean({ default: false }),
+    }),
+    access: ACCESS,
     nodeFiles: section({ host: textOf('127.0.0.1'), port: port(8082), baseUrl: optionalText }),
     service: section({
       title: textOf('Pushbroom'),

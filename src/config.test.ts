@@ -116,7 +116,9 @@ describe('what is wrong stops the start with its line', () => {
     ],
     [
       'internal: { nonsense: 1 }',
-      ['pushbroom.yaml: line 1, column 13: internal.nonsense: unknown key, there are host, port'],
+      [
+        'pushbroom.yaml: line 1, column 13: internal.nonsense: unknown key, there are host, port, authentication',
+      ],
     ],
     [
       'jobs: { maxAttempts: -1 }',

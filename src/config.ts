@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
+import { accessProblems } from './config-access.ts';
 import { reachProblems, resolveLocation, storageProblems } from './config-places.ts';
 import {
   contradictions,
@@ -60,7 +61,11 @@ export async function loadConfig({ file, overrides = {} }: ConfigSource): Promis
     return new PushbroomError('INVALID_PARAMETER', lines.join('\n'));
   };
   if (!isSettings(settings)) throw refusal(schemaProblems(settings));
-  const problems = [...contradictions(settings), ...storageProblems(settings)];
+  const problems = [
+    ...contradictions(settings),
+    ...storageProblems(settings),
+    ...accessProblems(settings),
+  ];
   if (problems.length > 0) throw refusal(problems);
   const config = configOf(settings, overrides, file === undefined ? '.' : dirname(file));
   const outOfReach = reachProblems(config);
@@ -113,7 +118,7 @@ export async function readYaml(file: string): Promise<YamlDocument> {
 }
 
 function configOf(settings: Settings, overrides: Partially<Settings>, directory: string): Config {
-  const { log, datasets, engines, staging, storage, workDir } = settings;
+  const { access, log, datasets, engines, staging, storage, workDir } = settings;
   const { mesos, yarn } = engines;
   const logFile = overrides.log?.file ?? (log.file && resolve(directory, log.file));
   const absolute = <K extends string>(key: K, path: string | undefined) =>
@@ -124,6 +129,11 @@ function configOf(settings: Settings, overrides: Partially<Settings>, directory:
     ...settings,
     dataDir: resolve(overrides.dataDir ?? resolve(directory, settings.dataDir)),
     ...absolute('workDir', workDir),
+    access: {
+      ...access,
+      ...absolute('usersFile', access.usersFile),
+      ...absolute('auditFile', access.auditFile),
+    },
     staging: { ...staging, ...absolute('directory', staging.directory) },
     engines: {
       ...engines,

@@ -13,6 +13,8 @@ const CATALOGUE = {
   NO_SUCH_PROCESS: { status: 404, wps: 'InvalidParameterValue', ogc: 'no-such-process' },
   NO_SUCH_JOB: { status: 404, wps: 'InvalidParameterValue', ogc: 'no-such-job' },
   NO_SUCH_DATASET: { status: 400, wps: 'InvalidParameterValue', ogc: 'invalid-parameter-value' },
+  /** Nobody has logged in, or not as he should. */
+  UNAUTHENTICATED: { status: 401, wps: 'NoApplicableCode', ogc: 'unauthenticated' },
   FORBIDDEN: { status: 403, wps: 'NoApplicableCode', ogc: 'forbidden' },
   NOT_FOUND: { status: 404, wps: 'InvalidParameterValue', ogc: 'not-found' },
   MISSING_PARAMETER: { status: 400, wps: 'MissingParameterValue', ogc: 'missing-parameter-value' },
@@ -31,6 +33,7 @@ const CATALOGUE = {
   CONFLICT: { status: 409, wps: 'NoApplicableCode', ogc: 'conflict' },
   /** A quota; the same request may be accepted later. */
   LIMIT_REACHED: { status: 429, wps: 'ServerBusy', ogc: 'limit-reached' },
+  TOO_MANY_REQUESTS: { status: 429, wps: 'ServerBusy', ogc: 'too-many-requests' },
   STORAGE_FULL: { status: 507, wps: 'NotEnoughStorage', ogc: 'not-enough-storage' },
   UNAVAILABLE: { status: 503, wps: 'ServerBusy', ogc: 'unavailable' },
   INTERNAL: { status: 500, wps: 'NoApplicableCode', ogc: 'internal-error' },
@@ -43,16 +46,19 @@ export class PushbroomError extends Error {
   readonly code: ErrorCode;
   /** The parameter, input or part of the document that is wrong (WPS: locator). */
   readonly locator: string | undefined;
+  /** Seconds after which it may go better. */
+  readonly retryAfter: number | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { locator?: string; cause?: unknown } = {},
+    options: { locator?: string; retryAfter?: number; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'PushbroomError';
     this.code = code;
     this.locator = options.locator;
+    this.retryAfter = options.retryAfter;
   }
 
   get status(): number {

@@ -26,6 +26,10 @@ export function createLayout(directory: string, elsewhere: Elsewhere = {}) {
     directory,
     database: join(directory, 'pushbroom.db'),
     lock: join(directory, 'lock'),
+    /** What was done by whom, unless the configuration says where. */
+    audit: join(directory, 'audit.jsonl'),
+    /** By which links to results are signed. */
+    shareKey: join(directory, 'share.key'),
     bundles: join(directory, 'bundles'),
     uploads: join(work, 'uploads'),
     /** Unpacked bundles of this node. */

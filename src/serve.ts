@@ -16,6 +16,8 @@ import type { Job, ProductQuery } from './core/model.ts';
 import { productLimit } from './core/policy.ts';
 import type { Policy } from './core/policy.ts';
 import { createEngines } from './create-engines.ts';
+import { createGate } from './create-gate.ts';
+import type { ReloadableGate } from './create-gate.ts';
 import { createStorages } from './create-storages.ts';
 import type { Engine } from './engines/engine.ts';
 import { PushbroomError, messageOf } from './errors.ts';
@@ -121,10 +123,12 @@ async function start(
     unique: () => randomBytes(7).toString('hex'),
   };
   const jobs = createJobs(jobsOptions);
+  const jobsOver = (datasets: readonly Dataset[]) => createJobs({ ...jobsOptions, datasets });
+  const gate = await createGate({ config, layout, logger, closers, jobsOver });
   const operations = createOperations(jobsOptions);
-  const reload = createReload(source, config, scheduler, logger);
+  const reload = createReload(source, config, scheduler, gate, logger);
   closers.push(onHangup(reload, logger));
-  const deps = { ...parts, scheduler, jobs, operations, reload };
+  const deps = { ...parts, scheduler, jobs, operations, gate, reload };
   const publicServer = await createPublic(deps);
   const operator = await createOperator(deps);
   closers.push(() => Promise.all([publicServer.close(), operator.close()]));
@@ -153,12 +157,14 @@ function createReload(
   source: ConfigSource,
   config: Config,
   scheduler: Scheduler,
+  gate: ReloadableGate,
   logger: Logger,
 ): () => Promise<Reload> {
   return async () => {
     const reload = await reloadPolicy(source, config);
+    await gate.reload();
     await scheduler.setPolicy(reload.policy);
-    logger.info({ unapplied: reload.unapplied }, 'the scheduling was configured anew');
+    logger.info({ unapplied: reload.unapplied }, 'scheduling and users were configured anew');
     return reload;
   };
 }
@@ -258,12 +264,13 @@ interface ServerParts extends Parts {
   readonly scheduler: Scheduler;
   readonly jobs: Jobs;
   readonly operations: Operations;
+  readonly gate: ReloadableGate;
   readonly reload: () => Promise<Reload>;
 }
 
-const createPublic = ({ config, layout, logger, registry, jobs }: ServerParts) =>
+const createPublic = ({ config, layout, logger, registry, gate }: ServerParts) =>
   createPublicServer({
-    jobs,
+    gate,
     logger,
     service: config.service,
     deploy: (path, by) => registry.deploy(path, by),
@@ -272,8 +279,6 @@ const createPublic = ({ config, layout, logger, registry, jobs }: ServerParts) =
     uploadLimit: config.uploads.compressedBytes,
     bodyLimit: config.public.bodyLimit,
     exceptionStatus: 'ok',
-    userPrefix: config.staging.userPrefix,
-    defaultUser: config.staging.user,
     ...(config.public.baseUrl !== undefined && { baseUrl: config.public.baseUrl }),
   });
 

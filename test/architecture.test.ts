@@ -31,7 +31,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'storage/location.ts',
   ],
   'config-places.ts': ['config-schema.ts', 'config-problems.ts', 'products', 'storage/location.ts'],
+  'config-access.ts': [
+    'access/password.ts',
+    'config-schema.ts',
+    'config-problems.ts',
+    'errors.ts',
+    'yaml.ts',
+  ],
   'config.ts': [
+    'config-access.ts',
     'config-schema.ts',
     'config-problems.ts',
     'config-places.ts',
@@ -117,7 +125,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'store/store.ts',
     'store/sqlite',
   ],
+  access: ['core', 'errors.ts', 'jobs/jobs.ts', 'products/dataset.ts'],
   gateways: [
+    'access',
     'core',
     'errors.ts',
     'xml.ts',
@@ -127,6 +137,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'publication/media-type.ts',
   ],
   operator: [
+    'access',
     'core',
     'errors.ts',
     'xml.ts',
@@ -151,6 +162,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'serve.ts': [''],
   'create-engines.ts': [''],
   'create-storages.ts': [''],
+  'create-gate.ts': [''],
   'create-yarn.ts': [''],
   'main.ts': ['cli', 'serve.ts', 'version.ts'],
 };

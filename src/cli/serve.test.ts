@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { run } from '../../test/operator/command-line.ts';
 import { createTestServer, DESCRIPTOR } from '../../test/operator/operator-server.ts';
 import type { TestServer } from '../../test/operator/operator-server.ts';
+import { createTestGate } from '../../test/fixtures/gate.ts';
 import { createFrontDoor } from '../gateways/front-door.ts';
 import { wps1 } from '../gateways/wps/v1.ts';
 import { createHttp } from '../http.ts';
@@ -30,11 +31,7 @@ function start(started: Started): CliDeps['serve'] {
   return async (options): Promise<RunningServer> => {
     const server = await createTestServer({ publicUrl: () => publicUrl });
     const http = createHttp({ logger: pino({ level: 'silent' }), bodyLimit: 1_000_000 });
-    const door = createFrontDoor(http, {
-      jobs: server.jobs,
-      userPrefix: '',
-      defaultUser: 'anonymous',
-    });
+    const door = createFrontDoor(http, { gate: createTestGate(server.jobs) });
     const service = { title: 'Test', abstract: '', provider: { name: 'Test' } };
     await http.register(wps1, { prefix: '/wps', door, service, exceptionStatus: 'proper' });
     const publicUrl = await http.listen({ port: 0, host: '127.0.0.1' });

@@ -1,18 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Gate } from '../access/gate.ts';
 import type { JobId } from '../core/model.ts';
 import { PushbroomError } from '../errors.ts';
-import type { Caller, Jobs, JobStatus } from '../jobs/jobs.ts';
-import { callerOf } from './caller.ts';
-import type { CallerOptions } from './caller.ts';
+import type { JobStatus } from '../jobs/jobs.ts';
+import { admitRequests } from './admission.ts';
+import type { Admission } from './admission.ts';
 
 /** What every gateway needs besides its own language. */
-export interface FrontDoor {
-  /** What the caller of a request may ask. */
-  jobs(request: FastifyRequest): Jobs;
+export interface FrontDoor extends Admission {
   /** URL of this server as its callers see it, without a slash at the end. */
   baseUrl(request: FastifyRequest): string;
-  /** @throws INVALID_PARAMETER */
-  caller(request: FastifyRequest): Caller;
   /**
    * Resolves once the job has ended. The job does not depend on who waits for it: when the client leaves or the server
    * stops, only the waiting ends.
@@ -22,8 +19,8 @@ export interface FrontDoor {
   ended(id: JobId, reply: FastifyReply): Promise<JobStatus>;
 }
 
-export interface FrontDoorOptions extends CallerOptions {
-  readonly jobs: Jobs;
+export interface FrontDoorOptions {
+  readonly gate: Gate;
   /** Public URL, e.g. that of a proxy before this server; by default each request's own host. */
   readonly baseUrl?: string;
 }
@@ -35,9 +32,10 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
   // A request that waits for a job would keep the server from closing.
   app.addHook('preClose', async () => stopping.abort());
   const configuredUrl = options.baseUrl?.replace(/\/+$/, '');
+  const admission = admitRequests(app, options.gate);
 
   return {
-    jobs: () => options.jobs,
+    ...admission,
     baseUrl(request) {
       if (configuredUrl !== undefined) return configuredUrl;
       if (!HOST.test(request.host)) {
@@ -48,14 +46,13 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
       }
       return `${request.protocol}://${request.host}`;
     },
-    caller: (request) => callerOf(request.headers, options),
     async ended(id, reply) {
       const left = new AbortController();
       const leave = () => left.abort();
       const signal = AbortSignal.any([left.signal, stopping.signal]);
       reply.raw.once('close', leave);
       try {
-        return await options.jobs.ended(id, signal);
+        return await admission.jobs(reply.request).ended(id, signal);
       } catch (error) {
         if (!signal.aborted) throw error;
         throw new PushbroomError(

@@ -19,13 +19,18 @@ export interface StagingOptions {
 export const staging: FastifyPluginAsync<StagingOptions> = async (app, { door, stagingDir }) => {
   const serve = async (request: FastifyRequest, reply: FastifyReply) => {
     const { user, job, '*': rest = '' } = request.params as Record<string, string>;
+    // As if it were not there: who may not read it is not told that it is.
+    if (!door.mayRead(request, user!)) return notFound(request);
     const jobDir = await inside(stagingDir, [user!, job!]);
     const path = jobDir && (await inside(jobDir, rest.split('/').filter(Boolean)));
     if (path === undefined) return notFound(request);
     const found = await stat(path);
     if (found.isFile() && path !== jobDir) return sendFile(request, reply, path);
     if (!found.isDirectory()) return notFound(request);
-    return sendListing(reply, `Results of ${job}`, path, door.baseUrl(request) + pathOf(request));
+    return sendListing(reply, `Results of ${job}`, path, {
+      url: door.baseUrl(request) + pathOf(request),
+      query: door.shareQuery(request),
+    });
   };
   app.get('/:user/:job', serve);
   app.get('/:user/:job/*', serve);
@@ -89,14 +94,15 @@ async function sendListing(
   reply: FastifyReply,
   title: string,
   dir: string,
-  url: string,
+  { url, query }: { readonly url: string; readonly query: string },
 ): Promise<FastifyReply> {
   const entries = (await readdir(dir, { withFileTypes: true }))
     .filter(({ name }) => isVisibleName(name))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const links = entries.slice(0, MAX_LISTED).map((entry) => {
     const slash = entry.isDirectory() ? '/' : '';
-    return { href: `${url}/${encodeURIComponent(entry.name)}${slash}`, text: entry.name + slash };
+    const href = `${url}/${encodeURIComponent(entry.name)}${slash}${query}`;
+    return { href, text: entry.name + slash };
   });
   const count = `${entries.length} ${entries.length === 1 ? 'entry' : 'entries'}`;
   const shown = entries.length > MAX_LISTED ? `, of which the first ${MAX_LISTED} are listed` : '';

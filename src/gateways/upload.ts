@@ -43,14 +43,19 @@ export const upload: FastifyPluginAsync<UploadOptions> = async (app, options) =>
     if (!request.isMultipart()) {
       throw new PushbroomError('UNSUPPORTED_MEDIA_TYPE', 'send the file as multipart/form-data');
     }
-    const name = await deployUpload(request, options);
+    const name = await options.door.uploading(request, ({ user }) =>
+      deployUpload(request, user, options),
+    );
     return reply.code(202).type('text/plain; charset=utf-8').send(name);
   });
 };
 
 /** Resolves with the name that the client gave the file. */
-async function deployUpload(request: FastifyRequest, options: UploadOptions): Promise<string> {
-  const { user } = options.door.caller(request);
+async function deployUpload(
+  request: FastifyRequest,
+  user: string,
+  options: UploadOptions,
+): Promise<string> {
   const dir = await mkdtemp(join(options.tempDir, 'upload-'));
   try {
     const path = join(dir, 'bundle.zip');

@@ -21,6 +21,8 @@ export interface Dataset {
   readonly regionWkt?: string;
   readonly bands?: readonly string[];
   readonly location?: DatasetLocation;
+  /** For whom it is there; for everybody where it is absent. */
+  readonly visibleTo?: { readonly users: readonly string[]; readonly groups: readonly string[] };
 }
 
 export interface DatasetRoot {

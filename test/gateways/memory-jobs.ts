@@ -58,10 +58,11 @@ export function createMemoryJobs(processes: readonly Process[]): MemoryJobs {
       return accepted;
     },
     status: async (id) => statusOf(id),
-    async list({ states, process, limit, after }) {
+    async list({ states, user, process, limit, after }) {
       const found = [...jobs.values()]
         .toReversed()
         .filter(({ state }) => !states || states.includes(state))
+        .filter(({ job }) => user === undefined || job.user === user)
         .filter(({ job }) => process === undefined || job.process === process);
       const start = Number(after ?? 0);
       const end = start + limit;

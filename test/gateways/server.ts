@@ -7,6 +7,7 @@ import { createPublicServer } from '../../src/gateways/public.ts';
 import type { PublicServerOptions } from '../../src/gateways/public.ts';
 import type { ServiceInfo } from '../../src/gateways/service-info.ts';
 import type { Process, ProcessInput, ProcessOutput } from '../../src/jobs/jobs.ts';
+import { createTestGate } from '../fixtures/gate.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import type { MemoryJobs } from './memory-jobs.ts';
 
@@ -124,7 +125,7 @@ export async function startServer(options: Partial<PublicServerOptions> = {}): P
   const errors: string[] = [];
   const app = await createPublicServer({
     logger: pino({ level: 'error' }, { write: (line: string) => void errors.push(line) }),
-    jobs,
+    gate: createTestGate(jobs, { userPrefix: 'tep_' }),
     service: SERVICE,
     deploy: async () => ({ name: 'x', version: '1.0' }),
     stagingDir,
@@ -132,8 +133,6 @@ export async function startServer(options: Partial<PublicServerOptions> = {}): P
     uploadLimit: 100_000,
     bodyLimit: 50_000,
     exceptionStatus: 'ok',
-    userPrefix: 'tep_',
-    defaultUser: 'anonymous',
     ...options,
   });
   await app.ready();

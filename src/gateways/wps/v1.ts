@@ -18,8 +18,12 @@ export interface WpsOptions {
   readonly exceptionStatus: 'ok' | 'proper';
 }
 
-// Requests that are no WPS, and a server that cannot answer: no client takes those for a document.
+// Requests that are no WPS, or from whoever may not ask, and a server that cannot answer: no client takes those for a
+// document.
 const NEVER_OK: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'TOO_MANY_REQUESTS',
   'MALFORMED_REQUEST',
   'REQUEST_TOO_LARGE',
   'UNSUPPORTED_MEDIA_TYPE',

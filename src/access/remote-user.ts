@@ -1,39 +1,34 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { PushbroomError } from '../errors.ts';
-import type { Caller } from '../jobs/jobs.ts';
 
-export interface CallerOptions {
-  /** Put before the name of a portal's user, `tep_` for Urban TEP. */
-  readonly userPrefix: string;
-  /** On whose behalf requests run that name nobody. */
-  readonly defaultUser: string;
+/** For whom a portal asks, and by which of its own operations. */
+export interface RemoteUser {
+  readonly name?: string;
+  readonly reference?: string;
 }
 
 // The name becomes a directory: no separators, and nothing hidden or climbing.
 const USER = /^(?!\.)[A-Za-z0-9._@-]{1,100}$/;
 const REFERENCE = /^[\u0021-\u007e]{1,200}$/;
 
+export const isUserName = (text: string): boolean => USER.test(text);
+
 /**
- * On whose behalf a request comes: the portal names its user in `Remote_user` (header names have no case) and its own
- * operation in `remote_ref` (specification G.1).
+ * What a portal says in `Remote_user` and `remote_ref` (specification G.1). Header names have no case, so `REMOTE_USER`
+ * is the first of them.
  *
  * @throws INVALID_PARAMETER
  */
-export function callerOf(headers: IncomingHttpHeaders, options: CallerOptions): Caller {
+export function readRemoteUser(headers: IncomingHttpHeaders): RemoteUser {
   const name = headerOf(headers, 'remote_user');
   const reference = headerOf(headers, 'remote_ref');
-  if (name !== undefined && !USER.test(name)) {
+  if (name !== undefined && !isUserName(name)) {
     throw invalidHeader('Remote_user', 'letters, digits and . _ @ - not starting with a dot');
   }
   if (reference !== undefined && !REFERENCE.test(reference)) {
     throw invalidHeader('remote_ref', 'up to 200 printable characters without blanks');
   }
-  return {
-    user: name === undefined ? options.defaultUser : options.userPrefix + name,
-    role: name === undefined ? 'operator' : 'user',
-    groups: [],
-    ...(reference !== undefined && { reference }),
-  };
+  return { ...(name !== undefined && { name }), ...(reference !== undefined && { reference }) };
 }
 
 /** An empty header says nothing: proxies send it for a user who is not logged in. */

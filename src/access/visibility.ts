@@ -1,0 +1,44 @@
+import type { Caller } from '../jobs/jobs.ts';
+import type { Dataset } from '../products/dataset.ts';
+
+/** For whom something is meant; operators and administrators see everything. */
+export interface Audience {
+  /** As jobs name them, with a portal's prefix. */
+  readonly users: readonly string[];
+  readonly groups: readonly string[];
+}
+
+export interface Visibility {
+  /** Whether there are processes that are not there for all. */
+  readonly hidesProcesses: boolean;
+  /** Whether a process (`bundle~version~processor`) is there for somebody. */
+  mayUse(caller: Caller, process: string): boolean;
+  /** What of the datasets is there for somebody; all of them is the same list as ever. */
+  datasets(caller: Caller): readonly Dataset[];
+}
+
+/** @param bundles by `name~version`, or by `name` for all other versions; who is not named is there for all */
+export function createVisibility(
+  datasets: readonly Dataset[],
+  bundles: Readonly<Record<string, Audience>>,
+): Visibility {
+  const audiences = new Map(Object.entries(bundles));
+  const isLimited = datasets.some(({ visibleTo }) => visibleTo);
+  return {
+    hidesProcesses: audiences.size > 0,
+    mayUse(caller, process) {
+      if (caller.role !== 'user') return true;
+      const [name = '', version = ''] = process.split('~');
+      return isAmong(caller, audiences.get(`${name}~${version}`) ?? audiences.get(name));
+    },
+    datasets: (caller) =>
+      caller.role !== 'user' || !isLimited
+        ? datasets
+        : datasets.filter(({ visibleTo }) => isAmong(caller, visibleTo)),
+  };
+}
+
+const isAmong = ({ user, groups }: Caller, audience: Audience | undefined): boolean =>
+  audience === undefined ||
+  audience.users.includes(user) ||
+  audience.groups.some((group) => groups.includes(group));

@@ -1,0 +1,121 @@
+/** The part of the composition root that knows who may do what. */
+import { readFile } from 'node:fs/promises';
+
+import type { Logger } from 'pino';
+
+import { openAudit } from './access/audit.ts';
+import type { Gate } from './access/gate.ts';
+import { createGuard } from './access/guard.ts';
+import type { GuardOptions } from './access/guard.ts';
+import { createJobsFor } from './access/restrict.ts';
+import type { RestrictOptions } from './access/restrict.ts';
+import { openShares } from './access/share.ts';
+import { createUsers } from './access/users.ts';
+import type { User, Users, UsersOptions } from './access/users.ts';
+import { createVisibility } from './access/visibility.ts';
+import type { Config } from './config.ts';
+import { isGuarded, readUsersFile } from './config-access.ts';
+import { messageOf, PushbroomError } from './errors.ts';
+import type { Layout } from './layout.ts';
+import { systemClock } from './scheduler/clock.ts';
+
+export interface GateParts {
+  readonly config: Config;
+  readonly layout: Layout;
+  readonly logger: Logger;
+  /** Are called when the service ends. */
+  readonly closers: (() => unknown)[];
+  readonly jobsOver: RestrictOptions['jobsOver'];
+}
+
+export interface ReloadableGate extends Gate {
+  /**
+   * Reads the users' file anew and goes on in a new audit file, where the old one was moved away.
+   *
+   * @throws INVALID_PARAMETER: then the users stay as they are
+   */
+  reload(): Promise<void>;
+}
+
+const { now } = systemClock;
+
+/** @throws INVALID_PARAMETER for users that cannot be read */
+export async function createGate(parts: GateParts): Promise<ReloadableGate> {
+  const { config, layout, logger, closers } = parts;
+  const { access, datasets } = config;
+  const audit = await openAudit({
+    file: access.auditFile ?? layout.audit,
+    now,
+    warn: (message) => logger.error(message),
+  });
+  closers.push(() => audit[Symbol.asyncDispose]());
+  const users = createUsers({
+    users: await readUsers(access),
+    failures: access.rateLimit.failedLogins,
+    seconds: access.rateLimit.per,
+    onFailure: (by, address) =>
+      audit.record({ what: 'login', by: by.slice(0, 100), address, outcome: 'UNAUTHENTICATED' }),
+    now,
+  } satisfies UsersOptions);
+  warnOfOpenDoors(config, logger);
+  return {
+    guard: createGuard(await guardOptions(config, users)),
+    audit,
+    shares: await openShares(layout.shareKey, now),
+    jobsFor: createJobsFor({
+      jobsOver: parts.jobsOver,
+      datasets,
+      visibility: createVisibility(datasets, access.bundles),
+    }),
+    reload: async () => {
+      await audit.reopen();
+      users.set(await readUsers(access));
+    },
+  };
+}
+
+async function guardOptions(config: Config, users: Users): Promise<GuardOptions> {
+  const { access, staging } = config;
+  const { requests, per } = access.rateLimit;
+  // Its cryptography is loaded only where tokens are expected.
+  const tokens = access.oidc && (await import('./access/tokens.ts')).createTokens(access.oidc, now);
+  return {
+    userPrefix: staging.userPrefix,
+    defaultUser: staging.user,
+    ...(isGuarded(config) && {
+      known: { users, anonymous: access.anonymous, ...(tokens && { tokens }) },
+    }),
+    ...(requests !== undefined && { requests: { limit: requests, seconds: per } }),
+    now,
+  };
+}
+
+async function readUsers({ users, usersFile }: Config['access']): Promise<readonly User[]> {
+  if (usersFile === undefined) return users;
+  const text = await readFile(usersFile, 'utf8').catch((cause: unknown) => {
+    const message = `access.usersFile: ${usersFile} cannot be read: ${messageOf(cause)}`;
+    throw new PushbroomError('INVALID_PARAMETER', message, { cause });
+  });
+  const others = readUsersFile(usersFile, text);
+  const twice = others.find(({ name }) => users.some((user) => user.name === name));
+  if (!twice) return [...users, ...others];
+  const message = `${usersFile}: the user ${twice.name} is in access.users, too`;
+  throw new PushbroomError('INVALID_PARAMETER', message);
+}
+
+const isLoopback = (host: string): boolean => /^(localhost|127[.].*|::1)$/.test(host);
+
+function warnOfOpenDoors(config: Config, logger: Logger): void {
+  if (!isGuarded(config) && !isLoopback(config.public.host)) {
+    logger.warn(
+      `NOBODY HAS TO LOG IN: whoever reaches ${config.public.host}:${config.public.port} may do everything there. ` +
+        'Name users in access.users, or let the listener be at 127.0.0.1 (docs/access.md)',
+    );
+  }
+  if (!config.internal.authentication && !isLoopback(config.internal.host)) {
+    logger.warn(
+      `WHOEVER REACHES ${config.internal.host}:${config.internal.port} IS AN OPERATOR: ` +
+        'set internal.authentication, or let the listener be at 127.0.0.1 (docs/access.md)',
+    );
+  }
+}
