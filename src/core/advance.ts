@@ -20,10 +20,11 @@ export function advance(state: State, jobId: JobId, at: Millis): Plan {
 
   const changes: Change[] = [];
   const effects: Effect[] = [];
-  if (record.state === 'accepted' && record.nextTask > 0) {
+  const isLocal = record.job.workflow.type === 'Local';
+  if (record.state === 'accepted' && (record.nextTask > 0 || isLocal)) {
     changes.push({ type: 'moveJob', jobId, to: 'running', at });
   }
-  if (!record.splitEnded && !record.requested.has('split')) {
+  if (!isLocal && !record.splitEnded && !record.requested.has('split')) {
     changes.push({ type: 'request', jobId, what: 'split' });
     effects.push({ type: 'split', job: record.job, isResumed: record.nextTask > 0 });
   }
@@ -46,8 +47,8 @@ export function advance(state: State, jobId: JobId, at: Millis): Plan {
   }
   if (tasks.length > 0) changes.push({ type: 'addTasks', jobId, tasks, at });
 
-  const isDone = record.splitEnded && !hasOpenTasks(record) && tasks.length === 0;
-  if (isDone && record.nextTask === 0) {
+  const isDone = isLocal || (record.splitEnded && !hasOpenTasks(record) && tasks.length === 0);
+  if (isDone && record.nextTask === 0 && !isLocal) {
     return endJob(record, { to: 'failed', message: 'No products were found for the request.' }, at);
   }
   if (isDone && !record.requested.has('stage')) {

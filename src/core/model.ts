@@ -70,9 +70,10 @@ export interface StepPlan {
  * - `L2Plus`: every product is processed, then formatted if there is a `format` step.
  * - `L3`: every product is processed; per period the results are aggregated in `partitions`
  *   and, if there is a `format` step, put together into one result.
+ * - `Local`: there are no products and no tasks; the service makes the results itself when they are due.
  */
 export interface Workflow {
-  readonly type: 'L2Plus' | 'L3';
+  readonly type: 'L2Plus' | 'L3' | 'Local';
   readonly process: StepPlan;
   readonly aggregate?: StepPlan & { readonly processor: string; readonly partitions: number };
   readonly format?: StepPlan;
@@ -113,6 +114,25 @@ export interface ProductQuery {
   readonly regionWkt?: string;
   /** Replaces `${region}` and `${site}` in the dataset's path pattern. */
   readonly regionName?: string;
+  /** Absolute path patterns that the request brought: `dataset` then is only what they are called. */
+  readonly patterns?: readonly string[];
+}
+
+/** How one output is wanted. */
+export interface OutputWish {
+  readonly id: string;
+  /** As the output allows where absent. */
+  readonly transmission?: 'value' | 'reference';
+  readonly mediaType?: string;
+}
+
+/** How an Execute wants its results, for whoever fetches them when the job has ended. */
+export interface ResponseWish {
+  readonly form: 'raw' | 'document';
+  /** All outputs where absent. */
+  readonly outputs?: readonly OutputWish[];
+  /** XML that WPS 1.0.0 repeats before the results: the request's inputs and output definitions. */
+  readonly lineage?: string;
 }
 
 /** One accepted Execute request, resolved: nothing that is deployed or configured later changes it. */
@@ -132,7 +152,7 @@ export interface Job {
   readonly workflow: Workflow;
   readonly retry: RetryPolicy;
   readonly products: ProductQuery;
-  /** L3: what is aggregated together, ordered by start. L2Plus: one period that covers everything, or none. */
+  /** Ordered by start. L3: what is aggregated together. L2Plus: the days that are searched, all where there are none. */
   readonly periods: readonly Period[];
   /** What the processor's parameters file holds. */
   readonly parameters: Readonly<Record<string, string>>;
@@ -141,6 +161,9 @@ export interface Job {
   readonly inputs: Readonly<Record<string, string>>;
   /** The portal's own reference of this job, for its accounting. */
   readonly reference?: string;
+  readonly response?: ResponseWish;
+  /** `L3` or another type of the production dialect, where the request was in it: `inputs` are production parameters. */
+  readonly productionType?: string;
   /** It does again what an ended job left undone, and takes over what that one finished. */
   readonly retryOf?: {
     readonly jobId: JobId;

@@ -1,15 +1,35 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Gate } from '../access/gate.ts';
-import type { JobId } from '../core/model.ts';
+import type { JobId, ResponseWish } from '../core/model.ts';
 import { PushbroomError } from '../errors.ts';
-import type { JobStatus } from '../jobs/jobs.ts';
+import type { JobStatus, Process } from '../jobs/jobs.ts';
 import { admitRequests } from './admission.ts';
 import type { Admission } from './admission.ts';
+import { inputTexts } from './inputs.ts';
+import type { Inputs } from './inputs.ts';
+import { createContents } from './outputs.ts';
+import type { Contents } from './outputs.ts';
+import { References } from './references.ts';
+import type { ReferenceOptions } from './references.ts';
 
 /** What every gateway needs besides its own language. */
 export interface FrontDoor extends Admission {
   /** URL of this server as its callers see it, without a slash at the end. */
   baseUrl(request: FastifyRequest): string;
+  /**
+   * Accepts a job, with what its inputs refer to.
+   *
+   * @param inputs as the gateway has read them
+   * @param response how the results are wanted, to be found in the job's record later
+   * @throws what `Jobs.submit` throws, INVALID_PARAMETER
+   */
+  submit(
+    request: FastifyRequest,
+    process: string,
+    inputs: Inputs,
+    response?: ResponseWish,
+  ): Promise<{ readonly process: Process; readonly status: JobStatus }>;
+  readonly contents: Contents;
   /**
    * Resolves once the job has ended. The job does not depend on who waits for it: when the client leaves or the server
    * stops, only the waiting ends.
@@ -21,6 +41,9 @@ export interface FrontDoor extends Admission {
 
 export interface FrontDoorOptions {
   readonly gate: Gate;
+  /** Holds `<user>/<jobId>/<file>`. */
+  readonly stagingDir: string;
+  readonly references: ReferenceOptions;
   /** Public URL, e.g. that of a proxy before this server; by default each request's own host. */
   readonly baseUrl?: string;
 }
@@ -31,6 +54,8 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
   const stopping = new AbortController();
   // A request that waits for a job would keep the server from closing.
   app.addHook('preClose', async () => stopping.abort());
+  const references = new References(options.references);
+  app.addHook('onClose', async () => references[Symbol.dispose]());
   const configuredUrl = options.baseUrl?.replace(/\/+$/, '');
   const admission = admitRequests(app, options.gate);
 
@@ -46,6 +71,19 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
       }
       return `${request.protocol}://${request.host}`;
     },
+    async submit(request, id, inputs, response) {
+      const jobs = this.jobs(request);
+      const process = await jobs.process(id);
+      const texts = await inputTexts(process, inputs, references.forRequest());
+      const status = await jobs.submit({
+        process: id,
+        inputs: texts,
+        caller: this.caller(request),
+        ...(response && { response }),
+      });
+      return { process, status };
+    },
+    contents: createContents(options.stagingDir),
     async ended(id, reply) {
       const left = new AbortController();
       const leave = () => left.abort();

@@ -14,8 +14,6 @@ export interface PublicServerOptions extends FrontDoorOptions {
   readonly logger: FastifyBaseLogger;
   readonly service: ServiceInfo;
   readonly deploy: Deploy;
-  /** Holds `<user>/<jobId>/<file>`. */
-  readonly stagingDir: string;
   /** Where uploads lie until they are deployed. */
   readonly tempDir: string;
   /** Bytes of an uploaded bundle. */

@@ -1,10 +1,11 @@
-import type { Step } from '../core/model.ts';
+import type { Step, Workflow } from '../core/model.ts';
 import type { JobView } from '../store/store.ts';
 
 /** The share of each step in a job's progress. Staging has what is missing to 100. */
-const SHARES: Readonly<Record<'L2Plus' | 'L3', Readonly<Record<Step, number>>>> = {
+const SHARES: Readonly<Record<Workflow['type'], Readonly<Record<Step, number>>>> = {
   L2Plus: { process: 75, aggregate: 0, format: 20 },
   L3: { process: 80, aggregate: 10, format: 5 },
+  Local: { process: 0, aggregate: 0, format: 0 },
 };
 
 /**

@@ -52,7 +52,7 @@ export type Job = Static<typeof Job>;
 
 export const JobDetails = Type.Object({
   ...JOB,
-  workflow: Type.Enum(['L2Plus', 'L3']),
+  workflow: Type.Enum(['L2Plus', 'L3', 'Local']),
   processor: Type.Object({
     bundle: Type.String(),
     version: Type.String(),
@@ -70,14 +70,21 @@ export const JobDetails = Type.Object({
 });
 export type JobDetails = Static<typeof JobDetails>;
 
+const USER = { pattern: String.raw`^(?!\.)[A-Za-z0-9._@-]{1,100}$` };
+const Reference = Type.Optional(Type.String({ maxLength: 500 }));
+
+/** On whose behalf a job runs whose request has no place to say it. */
+export const OnBehalf = Type.Object(
+  { user: Type.Optional(Type.String(USER)), reference: Reference },
+  { additionalProperties: false },
+);
+
 export const Submission = Type.Object(
   {
     process: Type.String({ minLength: 1, maxLength: 500 }),
     inputs: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])),
-    user: Type.Optional(
-      Type.String({ pattern: String.raw`^(?!\.)[A-Za-z0-9._@-]{1,100}$`, default: 'operator' }),
-    ),
-    reference: Type.Optional(Type.String({ maxLength: 500 })),
+    user: Type.Optional(Type.String({ ...USER, default: 'operator' })),
+    reference: Reference,
   },
   { additionalProperties: false },
 );

@@ -54,12 +54,7 @@ export function createStager({ store, layout, storages, publisher, now, pauses }
     results.sort((a, b) => (a.path < b.path ? -1 : 1));
     results.push(await stageMetadata(job, results, partial));
     await stageText(partial, CHECKSUMS, results.map(checksumLine).join(''));
-    await sync(partial);
-    await mkdir(dirname(target), { recursive: true });
-    // What an earlier staging left, whose end was not stored.
-    await rm(target, { recursive: true, force: true });
-    await rename(partial, target);
-    await sync(dirname(target));
+    await replace(target, partial);
     return results;
   };
 
@@ -192,8 +187,17 @@ export function fileName(title: string): string {
   return cut || 'result';
 }
 
+/** Puts a directory where results are found; what an earlier staging left there, whose end was not stored, goes. */
+export async function replace(target: string, partial: string): Promise<void> {
+  await sync(partial);
+  await mkdir(dirname(target), { recursive: true });
+  await rm(target, { recursive: true, force: true });
+  await rename(partial, target);
+  await sync(dirname(target));
+}
+
 /** A file or directory that survives a power cut from here on. */
-async function sync(path: string): Promise<void> {
+export async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r');
   await handle.sync().finally(() => handle.close());
 }

@@ -28,8 +28,12 @@ export interface Surroundings {
   findProducts(job: Job, signal: AbortSignal): AsyncIterable<readonly Product[]>;
   /** What an engine has to know to make an attempt. Rejects when the task's inputs cannot be named. */
   assign(job: Job, task: Task, attempt: Attempt, resources: Resources): Promise<Assignment>;
-  /** Puts a job's results where its user finds them. Doing it twice gives the same. */
-  stage(job: Job): Promise<readonly JobResult[]>;
+  /**
+   * Puts a job's results where its user finds them. Doing it twice gives the same.
+   *
+   * @param signal nobody wants them any more
+   */
+  stage(job: Job, signal: AbortSignal): Promise<readonly JobResult[]>;
   /** Removes what a job that has ended no longer needs. */
   clean(job: Job, state: JobState): Promise<void>;
 }
@@ -88,7 +92,7 @@ export function createPerformer(options: PerformerOptions): Performer {
   async function clean({ job, state }: Extract<Effect, { type: 'clean' }>): Promise<void> {
     // A job can be dismissed while its products are looked for, and while it is being staged.
     busy.get(`split ${job.id}`)?.stop.abort();
-    await busy.get(`stage ${job.id}`)?.end;
+    await ended(busy.get(`stage ${job.id}`));
     await options.clean(job, state);
   }
 
@@ -100,7 +104,7 @@ export function createPerformer(options: PerformerOptions): Performer {
       case 'load':
         return once(`load ${effect.jobId}`, () => loadTasks(options, effect));
       case 'stage':
-        return once(`stage ${effect.job.id}`, () => stage(options, effect.job));
+        return once(`stage ${effect.job.id}`, (signal) => stage(options, effect.job, signal));
       case 'clean':
         return once(`clean ${effect.job.id}`, () => clean(effect));
       case 'launch':
@@ -173,11 +177,12 @@ async function loadTasks(
   });
 }
 
-async function stage(options: PerformerOptions, job: Job): Promise<void> {
+async function stage(options: PerformerOptions, job: Job, signal: AbortSignal): Promise<void> {
   try {
-    const results = await options.stage(job);
+    const results = await options.stage(job, signal);
     await options.inbox.tell({ type: 'staged', jobId: job.id, results });
   } catch (error) {
+    if (signal.aborted) return;
     const failure = failureOf(error, 'disk');
     await options.inbox.tell({ type: 'stagingFailed', jobId: job.id, failure });
   }

@@ -114,7 +114,8 @@ function checkInputs(process: Process, inputs: Readonly<Record<string, string>>)
   }
 }
 
-function acceptedJob({ process, inputs, caller }: ExecuteRequest, number: number): JobStatus {
+function acceptedJob(request: ExecuteRequest, number: number): JobStatus {
+  const { process, inputs, caller, response } = request;
   const [bundle = '', version = '', processor = ''] = process.split('~');
   const plan = {
     resources: { cpus: 1, memoryMb: 512 },
@@ -143,6 +144,7 @@ function acceptedJob({ process, inputs, caller }: ExecuteRequest, number: number
     periods: [],
     parameters: {},
     inputs,
+    ...(response && { response }),
     ...(caller.reference !== undefined && { reference: caller.reference }),
   };
   return {

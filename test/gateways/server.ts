@@ -132,6 +132,7 @@ export async function startServer(options: Partial<PublicServerOptions> = {}): P
     tempDir,
     uploadLimit: 100_000,
     bodyLimit: 50_000,
+    references: { allow: [], maxBytes: 10_000, seconds: 10, maxRedirects: 2 },
     exceptionStatus: 'ok',
     ...options,
   });

@@ -1,118 +1,122 @@
+import type { OutputWish, ResponseWish } from '../../core/model.ts';
 import { messageOf, PushbroomError } from '../../errors.ts';
-import { child, children, childText, parseXml } from '../../xml.ts';
+import { child, children, childText, element, parseXml } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
+import type { Inputs, InputValue } from '../inputs.ts';
+import {
+  checkAcceptVersions,
+  checkIdentifiers,
+  checkLanguage,
+  checkVersion,
+  invalid,
+  missing,
+  throwMissing,
+} from './request.ts';
+import type { ExecuteRequest, WpsRequest } from './request.ts';
 import { hasMixedContent, writeTree } from './tree.ts';
+import { WPS } from './write.ts';
 
-/** A request by key-value pairs. */
-export type KvpRequest =
-  | { readonly operation: 'GetCapabilities' }
-  | { readonly operation: 'DescribeProcess'; readonly identifiers: readonly string[] | 'all' }
-  | { readonly operation: 'GetStatus'; readonly jobId: string };
-
-export interface ExecuteDocument {
-  readonly process: string;
-  readonly inputs: Readonly<Record<string, string>>;
-  /** Whether the answer is due at once (`status="true"`) or when the job has ended. */
-  readonly async: boolean;
-  /** Whether the answer tells where it can be had again. */
-  readonly store: boolean;
-  /** The parts of the request that the answer repeats. */
-  readonly lineage?: Lineage;
-}
-
-export interface Lineage {
-  readonly dataInputs?: XmlElement;
-  /** The requested `wps:Output` elements. */
-  readonly outputs: readonly XmlElement[];
-}
-
-/** OGC 05-007r7, 7 to 9; GetStatus is Urban TEP's own (specification B.2). Names have no case. */
-export function readKvp(query: URLSearchParams): KvpRequest {
-  const parameters = new Map<string, string>();
-  for (const [name, value] of query) {
-    if (!parameters.has(name.toLowerCase())) parameters.set(name.toLowerCase(), value.trim());
-  }
-  const required = (name: string): string =>
-    parameters.get(name.toLowerCase()) || throwMissing(name);
-
-  if (required('Service').toUpperCase() !== 'WPS') throw invalid('Service');
-  const request = required('Request').toLowerCase();
-  switch (request) {
-    case 'getcapabilities':
-      checkAcceptVersions(parameters.get('acceptversions'));
-      return { operation: 'GetCapabilities' };
-    case 'describeprocess':
-      if (required('Version') !== '1.0.0') throw invalid('Version');
-      return { operation: 'DescribeProcess', identifiers: readIdentifiers(required('Identifier')) };
-    case 'getstatus':
-      return { operation: 'GetStatus', jobId: required('JobId') };
-    // GeoServer's name for the same thing, known to portals from other centres.
-    case 'getexecutionstatus':
-      return { operation: 'GetStatus', jobId: required('executionId') };
-    case 'execute':
-      throw new PushbroomError('NOT_SUPPORTED', 'Execute by GET is not supported: POST the XML', {
-        locator: 'Request',
-      });
-    default:
-      throw invalid('Request');
-  }
-}
-
-function checkAcceptVersions(versions: string | undefined): void {
-  if (!versions || versions.split(',').some((version) => version.trim() === '1.0.0')) return;
-  throw new PushbroomError('UNSUPPORTED_VERSION', `this service speaks WPS 1.0.0`, {
-    locator: 'AcceptVersions',
-  });
-}
-
-const MAX_IDENTIFIERS = 1000;
-
-function readIdentifiers(text: string): readonly string[] | 'all' {
-  if (text.toLowerCase() === 'all') return 'all';
-  const identifiers = text
-    .split(',')
-    .map((identifier) => identifier.trim())
-    .filter(Boolean);
-  if (identifiers.length === 0) throw missing('Identifier');
-  if (identifiers.length > MAX_IDENTIFIERS) {
-    throw invalid('Identifier', `it names more than ${MAX_IDENTIFIERS} processes`);
-  }
-  return [...new Set(identifiers)];
-}
-
-/** Reads `wps:Execute` (OGC 05-007r7, 10.2) by the rules of specification B.6.1. */
-export function readExecute(document: string): ExecuteDocument {
-  const execute = parse(document);
-  if (execute.name !== 'Execute') {
+/**
+ * Reads the XML of a POST (OGC 05-007r7, 8.2, 9.2 and 10.2), Execute by the rules of specification B.6.1.
+ *
+ * @throws MALFORMED_REQUEST, MISSING_PARAMETER, INVALID_PARAMETER, UNSUPPORTED_VERSION
+ */
+export function readPost(document: string): WpsRequest {
+  const root = parse(document);
+  if (!OPERATIONS.has(root.name)) throw noExecute(root.name);
+  if (root.namespace !== '' && root.namespace !== WPS) {
     throw new PushbroomError(
       'MALFORMED_REQUEST',
-      `Invalid Execute request. The root element is '${execute.name}', not 'Execute'`,
+      `Invalid Execute request. Its namespace is '${root.namespace.slice(0, 100)}', not '${WPS}'`,
     );
   }
-  if (!execute.attributes['service']) throw missing('Service');
-  if (execute.attributes['service'].toUpperCase() !== 'WPS') throw invalid('Service');
-  if (!execute.attributes['version']) throw missing('Version');
-  if (execute.attributes['version'] !== '1.0.0') throw invalid('Version');
-  const process = childText(execute, 'Identifier') ?? throwMissing('Identifier');
+  if (!root.attributes['service']) throw missing('Service');
+  if (root.attributes['service'].toUpperCase() !== 'WPS') throw invalid('Service');
+  checkLanguage(root.attributes['language']);
+  switch (root.name) {
+    case 'GetCapabilities': {
+      const versions = child(root, 'AcceptVersions');
+      checkAcceptVersions(versions ? children(versions, 'Version').map(({ text }) => text) : []);
+      return { operation: 'GetCapabilities' };
+    }
+    case 'DescribeProcess':
+      checkVersion(root.attributes['version'] || throwMissing('Version'));
+      return {
+        operation: 'DescribeProcess',
+        identifiers: checkIdentifiers(children(root, 'Identifier').map(({ text }) => text)),
+      };
+    default:
+      return { operation: 'Execute', ...executeOf(root) };
+  }
+}
 
+const OPERATIONS: ReadonlySet<string> = new Set(['GetCapabilities', 'DescribeProcess', 'Execute']);
+
+/** Reads what can only be an Execute. @throws as `readPost` */
+export function readExecute(document: string): ExecuteRequest {
+  const asked = readPost(document);
+  if (asked.operation === 'Execute') return asked;
+  throw noExecute(asked.operation);
+}
+
+const noExecute = (name: string): PushbroomError =>
+  new PushbroomError(
+    'MALFORMED_REQUEST',
+    `Invalid Execute request. The root element is '${name}', not 'Execute'`,
+  );
+
+function executeOf(execute: XmlElement): ExecuteRequest {
+  checkVersion(execute.attributes['version'] || throwMissing('Version'));
   const dataInputs = child(execute, 'DataInputs');
   const form = child(execute, 'ResponseForm');
-  if (form && child(form, 'RawDataOutput')) {
-    throw invalid('RawDataOutput', 'raw output is not supported, ask for a ResponseDocument');
-  }
-  const response = form && child(form, 'ResponseDocument');
-  const lineage: Lineage = {
-    ...(dataInputs && { dataInputs }),
-    outputs: response ? children(response, 'Output') : [],
-  };
+  const raw = form && child(form, 'RawDataOutput');
+  const document = form && child(form, 'ResponseDocument');
   return {
-    process,
+    process: childText(execute, 'Identifier') ?? throwMissing('Identifier'),
     inputs: readInputs(dataInputs),
-    async: isTrue(response?.attributes['status']),
-    store: isTrue(response?.attributes['storeExecuteResponse']),
-    ...(isTrue(response?.attributes['lineage']) && { lineage }),
+    async: isTrue(document?.attributes['status']),
+    store: isTrue(document?.attributes['storeExecuteResponse']),
+    response: raw
+      ? { form: 'raw', outputs: [readOutput(raw)] }
+      : readResponseDocument(document, dataInputs),
   };
 }
+
+function readResponseDocument(
+  document: XmlElement | undefined,
+  dataInputs: XmlElement | undefined,
+): ResponseWish {
+  const requested = document ? children(document, 'Output') : [];
+  const outputs = requested.map(readOutput);
+  return {
+    form: 'document',
+    ...(outputs.length > 0 && { outputs }),
+    ...(isTrue(document?.attributes['lineage']) && { lineage: lineageOf(dataInputs, requested) }),
+  };
+}
+
+function readOutput(output: XmlElement): OutputWish {
+  const asReference = output.attributes['asReference'];
+  const mediaType = output.attributes['mimeType']?.trim();
+  return {
+    id: childText(output, 'Identifier') ?? throwMissing('Identifier'),
+    ...(asReference !== undefined && {
+      transmission: isTrue(asReference) ? ('reference' as const) : ('value' as const),
+    }),
+    ...(mediaType && { mediaType }),
+  };
+}
+
+/** The parts of the request that answers repeat. */
+const lineageOf = (dataInputs: XmlElement | undefined, outputs: readonly XmlElement[]): string =>
+  (dataInputs ? writeTree(dataInputs).xml : '') +
+  (outputs.length > 0
+    ? element(
+        'wps:OutputDefinitions',
+        {},
+        outputs.map((each) => writeTree(each)),
+      ).xml
+    : '');
 
 function parse(document: string): XmlElement {
   try {
@@ -128,18 +132,23 @@ function parse(document: string): XmlElement {
 /** The two ways to write true in xs:boolean. */
 const isTrue = (text: string | undefined): boolean => text === 'true' || text === '1';
 
-function readInputs(dataInputs: XmlElement | undefined): Record<string, string> {
-  const inputs = new Map<string, string>();
+function readInputs(dataInputs: XmlElement | undefined): Inputs {
+  const inputs = new Map<string, InputValue[]>();
   for (const input of dataInputs ? children(dataInputs, 'Input') : []) {
     const id = childText(input, 'Identifier');
+    // Clients send forms with inputs that nobody has filled in.
     if (id === undefined) continue;
-    if (inputs.has(id)) throw invalid(id, 'it is given more than once');
-    inputs.set(id, readInput(id, input));
+    const value = readInput(id, input);
+    const given = inputs.get(id);
+    if (given) given.push(value);
+    else inputs.set(id, [value]);
   }
-  return Object.fromEntries(inputs);
+  return inputs;
 }
 
-function readInput(id: string, input: XmlElement): string {
+function readInput(id: string, input: XmlElement): InputValue {
+  const reference = child(input, 'Reference');
+  if (reference) return readReference(id, reference);
   const data = child(input, 'Data');
   const literal = data && child(data, 'LiteralData');
   if (literal) return readLiteral(id, literal);
@@ -147,76 +156,79 @@ function readInput(id: string, input: XmlElement): string {
   if (box) return readBoundingBox(id, box);
   const complex = data && child(data, 'ComplexData');
   if (complex) return readComplex(id, complex);
-  throw invalid(id, 'only LiteralData, ComplexData and BoundingBoxData are supported');
+  throw invalid(
+    id,
+    'it has neither Data with LiteralData, ComplexData or BoundingBoxData nor a Reference',
+  );
 }
 
-function readLiteral(id: string, literal: XmlElement): string {
+function readLiteral(id: string, literal: XmlElement): InputValue {
   if (literal.children.length > 0) {
     throw invalid(id, 'its LiteralData holds elements, send them as ComplexData');
   }
-  return literal.text.trim() || throwMissing(id);
+  return { kind: 'literal', text: literal.text.trim() || throwMissing(id) };
 }
 
 /** The XML inside, or the text if there is no element. */
-function readComplex(id: string, complex: XmlElement): string {
+export function readComplex(id: string, complex: XmlElement): InputValue {
   if (hasMixedContent(complex)) throw invalid(id, 'its XML mixes text and elements');
   if (complex.children.length > 1) throw invalid(id, 'its XML has more than one root element');
   const root = complex.children[0];
-  return root ? writeTree(root).xml : complex.text.trim() || throwMissing(id);
+  const text = root ? writeTree(root).xml : complex.text.trim() || throwMissing(id);
+  const content = readEncoding(id, complex) === 'base64' ? fromBase64(id, text) : Buffer.from(text);
+  return { kind: 'complex', content, ...mediaTypeOf(complex) };
 }
 
-// EPSG's own axis order is latitude first. Only the two spellings that stand for it alone are read so: the others are
-// what Urban TEP's clients write before corners that are longitude first (specification B.6.1).
-const LATITUDE_FIRST = new Set([
-  'urn:ogc:def:crs:EPSG::4326',
-  'http://www.opengis.net/def/crs/EPSG/0/4326',
-]);
-const LONGITUDE_FIRST = new Set([
-  'EPSG:4326',
-  'urn:ogc:def:crs:EPSG:6:6:4326',
-  'urn:ogc:def:crs:EPSG:6.6:4326',
-  'urn:ogc:def:crs:OGC:1.3:CRS84',
-  'http://www.opengis.net/def/crs/OGC/1.3/CRS84',
-]);
-
-/** `lon0,lat0,lon1,lat1` in degrees. */
-function readBoundingBox(id: string, box: XmlElement): string {
-  const crs = box.attributes['crs']?.trim() || 'EPSG:4326';
-  const swapped = LATITUDE_FIRST.has(crs);
-  if (!swapped && !LONGITUDE_FIRST.has(crs)) {
-    throw invalid(id, `its crs is '${crs}', supported is EPSG:4326`);
+function readReference(id: string, reference: XmlElement): InputValue {
+  const href = reference.attributes['href']?.trim() || throwMissing(id);
+  const method = reference.attributes['method'] ?? 'GET';
+  if (method !== 'GET' && method !== 'POST') throw invalid(id, `its method is '${method}'`);
+  if (child(reference, 'BodyReference')) {
+    throw invalid(id, 'BodyReference is not supported, send the Body itself');
   }
-  return ['LowerCorner', 'UpperCorner']
-    .flatMap((name) => {
-      const [first, second, ...more] = (childText(box, name) ?? '').split(/\s+/);
-      const longitude = readDegrees(swapped ? second : first, 180);
-      const latitude = readDegrees(swapped ? first : second, 90);
-      if (longitude === undefined || latitude === undefined || more.length > 0) {
-        throw invalid(id, `${name} is not a longitude and a latitude in degrees`);
-      }
-      return [longitude, latitude];
-    })
-    .join(',');
+  const body = method === 'POST' && child(reference, 'Body');
+  const root = body ? body.children[0] : undefined;
+  return {
+    kind: 'reference',
+    href,
+    ...(body && { body: Buffer.from(root ? writeTree(root).xml : body.text) }),
+    ...(readEncoding(id, reference) === 'base64' && { encoding: 'base64' as const }),
+    ...mediaTypeOf(reference),
+  };
 }
 
-function readDegrees(text: string | undefined, limit: number): number | undefined {
-  const degrees = Number(text || Number.NaN);
-  return Math.abs(degrees) <= limit ? degrees : undefined;
+/** WPS 1.0.0 calls the media type `mimeType`, and so do most clients of 2.0 (OGC 14-065r2, 7.3.2). */
+export const mediaTypeOf = ({ attributes }: XmlElement): { readonly mediaType?: string } => {
+  const mediaType = attributes['mimeType']?.trim();
+  return mediaType ? { mediaType } : {};
+};
+
+export function readEncoding(id: string, { attributes }: XmlElement): 'base64' | undefined {
+  const encoding = attributes['encoding']?.trim().toLowerCase();
+  if (!encoding || /^utf-?8$/.test(encoding)) return undefined;
+  if (encoding === 'base64') return 'base64';
+  throw invalid(id, `its encoding is '${encoding}', supported are UTF-8 and base64`);
 }
 
-/** Texts as Urban TEP's clients know them (specification B.10), with the reason where there is more to say. */
-const missing = (name: string): PushbroomError =>
-  new PushbroomError('MISSING_PARAMETER', `The value of parameter '${name}' is missing.`, {
-    locator: name,
-  });
+const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/;
 
-function throwMissing(name: string): never {
-  throw missing(name);
+function fromBase64(id: string, text: string): Buffer {
+  if (!BASE64.test(text)) throw invalid(id, 'it is not base64');
+  return Buffer.from(text, 'base64');
 }
 
-const invalid = (name: string, reason?: string): PushbroomError =>
-  new PushbroomError(
-    'INVALID_PARAMETER',
-    `Parameter '${name}' has an invalid value${reason === undefined ? '.' : `: ${reason}.`}`,
-    { locator: name },
-  );
+/** @throws INVALID_PARAMETER for corners that are not two numbers each */
+export function readBoundingBox(id: string, box: XmlElement): InputValue {
+  const crs = box.attributes['crs']?.trim() || 'EPSG:4326';
+  const [x0, y0] = readCorner(id, box, 'LowerCorner');
+  const [x1, y1] = readCorner(id, box, 'UpperCorner');
+  return { kind: 'bbox', corners: [x0, y0, x1, y1], crs };
+}
+
+function readCorner(id: string, box: XmlElement, name: string): readonly [number, number] {
+  const [first, second, ...more] = (childText(box, name) ?? '').split(/\s+/);
+  const x = Number(first || Number.NaN);
+  const y = Number(second || Number.NaN);
+  if (Number.isFinite(x) && Number.isFinite(y) && more.length === 0) return [x, y];
+  throw invalid(id, `${name} is not a longitude and a latitude in degrees`);
+}

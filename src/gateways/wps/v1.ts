@@ -1,15 +1,20 @@
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
+import type { ResponseWish } from '../../core/model.ts';
 import { PushbroomError } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { describeError, pathOf } from '../../http.ts';
-import type { Jobs, Process } from '../../jobs/jobs.ts';
+import type { Jobs, JobStatus, Process } from '../../jobs/jobs.ts';
 import type { FrontDoor } from '../front-door.ts';
+import { outputIdOf } from '../outputs.ts';
 import type { ServiceInfo } from '../service-info.ts';
 import { decodeXml } from './charset.ts';
 import { writeCapabilities, writeDescriptions } from './describe.ts';
-import { readExecute, readKvp } from './read.ts';
-import type { KvpRequest } from './read.ts';
+import { readKvp } from './kvp.ts';
+import { readPost } from './read.ts';
+import type { ExecuteRequest, WpsRequest } from './request.ts';
+import { outputValues } from './values.ts';
 import { writeAccepted, writeException, writeStatus } from './write.ts';
+import type { ExecuteResponse } from './write.ts';
 
 export interface WpsOptions {
   readonly door: FrontDoor;
@@ -46,11 +51,18 @@ export const wps1: FastifyPluginCallback<WpsOptions> = (app, options, done) => {
     return send(reply.code(ok ? 200 : error.status), writeException(error));
   });
 
-  app.get('/', async (request, reply) => {
-    const query = new URLSearchParams(request.url.replace(/^[^?]*/, ''));
-    return send(reply, await answer(options, readKvp(query), request));
+  app.get('/', (request, reply) =>
+    answer(options, readKvp(request.url.replace(/^[^?]*\??/, '')), request, reply),
+  );
+  app.post('/', async (request, reply) => {
+    if (typeof request.body !== 'string' || request.body === '') {
+      throw new PushbroomError(
+        'MALFORMED_REQUEST',
+        'Invalid Execute request. The body is empty: POST a wps:Execute document',
+      );
+    }
+    return answer(options, readPost(request.body), request, reply);
   });
-  app.post('/', async (request, reply) => send(reply, await execute(options, request, reply)));
   done();
 };
 
@@ -62,53 +74,128 @@ const serviceUrlOf = (door: FrontDoor, request: FastifyRequest): string =>
 
 async function answer(
   { door, service }: WpsOptions,
-  asked: KvpRequest,
+  asked: WpsRequest,
   request: FastifyRequest,
-): Promise<string> {
-  const serviceUrl = serviceUrlOf(door, request);
-  if (asked.operation === 'GetCapabilities') {
-    return writeCapabilities(service, await door.jobs(request).processes(), serviceUrl);
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const jobs = door.jobs(request);
+  switch (asked.operation) {
+    case 'GetCapabilities': {
+      const serviceUrl = serviceUrlOf(door, request);
+      return send(reply, writeCapabilities(service, await jobs.processes(), serviceUrl));
+    }
+    case 'DescribeProcess': {
+      const { identifiers } = asked;
+      const described =
+        identifiers === 'all'
+          ? jobs.processes()
+          : Promise.all(identifiers.map((id) => processOf(jobs, id)));
+      return send(reply, writeDescriptions(await described));
+    }
+    case 'GetStatus': {
+      const status = await asUrbanTep(jobs.status(asked.jobId), { jobId: asked.jobId });
+      return send(reply, writeStatus(await responseTo(door, request, status)));
+    }
+    case 'Execute':
+      return execute(door, asked, request, reply);
   }
-  if (asked.operation === 'GetStatus') {
-    const status = await asUrbanTep(door.jobs(request).status(asked.jobId), { jobId: asked.jobId });
-    return writeStatus({ status, serviceUrl, baseUrl: door.baseUrl(request) });
-  }
-  const described =
-    asked.identifiers === 'all'
-      ? door.jobs(request).processes()
-      : Promise.all(asked.identifiers.map((id) => processOf(door.jobs(request), id)));
-  return writeDescriptions(await described);
 }
 
 async function execute(
-  { door }: WpsOptions,
+  door: FrontDoor,
+  asked: ExecuteRequest,
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<string> {
-  if (typeof request.body !== 'string' || request.body === '') {
+): Promise<FastifyReply> {
+  const { async: isAsync, store, inputs } = asked;
+  const process = await processOf(door.jobs(request), asked.process);
+  const response = checkOutputs(asked.response, process);
+  const { status } = await door.submit(request, process.id, inputs, response);
+  const { id } = status.job;
+  const query = `?Service=WPS&Request=GetStatus&JobId=${encodeURIComponent(id)}`;
+  const location = isAsync || store ? { statusLocation: serviceUrlOf(door, request) + query } : {};
+  if (isAsync) {
+    // What has ended already is told as accepted all the same: its results are in the status document.
+    const serviceUrl = serviceUrlOf(door, request);
+    return send(reply, writeAccepted({ status, serviceUrl, ...location }));
+  }
+  const ended = await door.ended(id, reply);
+  if (response.form === 'raw') return sendRaw(door, request, reply, ended);
+  return send(reply, writeStatus({ ...(await responseTo(door, request, ended)), ...location }));
+}
+
+/** What the portal asks for: everything there is (specification B.5). */
+const EVERYTHING = 'productionResults';
+
+/** @throws INVALID_PARAMETER (locator: the output), before anything runs in vain */
+function checkOutputs(response: ResponseWish, process: Process): ResponseWish {
+  const { outputs: wishes = [], ...rest } = response;
+  if (wishes.some(({ id }) => id === EVERYTHING) && response.form === 'document') return rest;
+  const named = wishes.map((wish) =>
+    wish.id === EVERYTHING ? { ...wish, id: 'production_result' } : wish,
+  );
+  const unknown = named.find(({ id }) => !process.outputs.some((output) => output.id === id));
+  if (unknown) {
+    const known = process.outputs.map(({ id }) => id).join(', ');
     throw new PushbroomError(
-      'MALFORMED_REQUEST',
-      'Invalid Execute request. The body is empty: POST a wps:Execute document',
+      'INVALID_PARAMETER',
+      `The process '${process.id}' has no output '${unknown.id.slice(0, 100)}'; it has ${known}.`,
+      { locator: unknown.id.slice(0, 100) },
     );
   }
-  const { process, inputs, async, store, lineage } = readExecute(request.body);
-  const serviceUrl = serviceUrlOf(door, request);
-  const caller = door.caller(request);
-  const accepted = await asUrbanTep(door.jobs(request).submit({ process, inputs, caller }), {
-    process,
-  });
-  const { id } = accepted.job;
-  const statusLocation = `${serviceUrl}?Service=WPS&Request=GetStatus&JobId=${encodeURIComponent(id)}`;
-  const response = {
-    status: accepted,
-    serviceUrl,
-    baseUrl: door.baseUrl(request),
-    ...((async || store) && { statusLocation }),
-    ...(lineage && { lineage }),
-  };
-  if (async) return writeAccepted(response);
-  return writeStatus({ ...response, status: await door.ended(id, reply) });
+  return { ...rest, ...(named.length > 0 && { outputs: named }) };
 }
+
+async function responseTo(
+  door: FrontDoor,
+  request: FastifyRequest,
+  status: JobStatus,
+): Promise<ExecuteResponse> {
+  const { job, state, results = [] } = status;
+  const response = { status, serviceUrl: serviceUrlOf(door, request) };
+  if (state !== 'successful') return response;
+  const outputs = await outputValues({
+    job,
+    results,
+    process: await door.jobs(request).process(job.process).catch(nothing),
+    wishes: job.response?.outputs,
+    baseUrl: door.baseUrl(request),
+    contents: door.contents,
+  });
+  return { ...response, outputs };
+}
+
+/** A job outlives its process. */
+const nothing = (): undefined => undefined;
+
+/** OGC 05-007r7, 10.3.1: the output alone. */
+async function sendRaw(
+  door: FrontDoor,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { job }: JobStatus,
+): Promise<FastifyReply> {
+  const wanted = job.response!.outputs![0]!.id;
+  const all = await door.jobs(request).results(job.id);
+  const [result, ...more] = all.filter((each) => outputIdOf(each) === wanted);
+  if (!result || more.length > 0) {
+    throw new PushbroomError(
+      'INVALID_PARAMETER',
+      `The output '${wanted}' has ${result ? 1 + more.length : 'no'} files: ask for a ResponseDocument.`,
+      { locator: 'RawDataOutput' },
+    );
+  }
+  const stream = await door.contents.stream(job, result);
+  return reply
+    .headers({ 'content-type': result.type, 'content-length': result.size, ...SAFE })
+    .send(stream);
+}
+
+/** What users' programs have made is nothing that a browser should run here. */
+const SAFE = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; sandbox",
+};
 
 const processOf = (jobs: Jobs, id: string): Promise<Process> =>
   asUrbanTep(jobs.process(id), { process: id });

@@ -1,14 +1,12 @@
 import { isJobEnded } from '../../core/lifecycle.ts';
-import type { JobResult } from '../../core/model.ts';
 import type { PushbroomError } from '../../errors.ts';
-import { stagingPath } from '../../jobs/jobs.ts';
 import type { JobStatus } from '../../jobs/jobs.ts';
-import { element, xmlDocument } from '../../xml.ts';
+import { element, parseXml, xmlDocument } from '../../xml.ts';
 import type { Xml } from '../../xml.ts';
-import type { Lineage } from './read.ts';
 import { writeTree } from './tree.ts';
+import type { OutputValue } from './values.ts';
 
-const WPS = 'http://www.opengis.net/wps/1.0.0';
+export const WPS = 'http://www.opengis.net/wps/1.0.0';
 const OWS = 'http://www.opengis.net/ows/1.1';
 const SCHEMAS = 'http://schemas.opengis.net';
 
@@ -30,19 +28,19 @@ export interface ExecuteResponse {
   readonly status: JobStatus;
   /** URL of the service as this request reached it. */
   readonly serviceUrl: string;
-  /** URL of the server, for what it has staged. */
-  readonly baseUrl: string;
+  /** Of a job that has succeeded. */
+  readonly outputs?: readonly OutputValue[];
   /** Only in the answer to Execute, never in that to GetStatus (specification B.7). */
   readonly statusLocation?: string;
-  readonly lineage?: Lineage;
 }
 
 /** The first answer to an asynchronous Execute. */
 export const writeAccepted = (response: ExecuteResponse): string => {
   const { job } = response.status;
-  const text = response.lineage
-    ? 'The status of the process can be found in the URL.'
-    : `In order to check the status, use GetStatus with JobId '${job.id}'.`;
+  const text =
+    job.response?.lineage !== undefined
+      ? 'The status of the process can be found in the URL.'
+      : `In order to check the status, use GetStatus with JobId '${job.id}'.`;
   return writeResponse(
     response,
     job.acceptedAt,
@@ -58,8 +56,10 @@ export function writeStatus(response: ExecuteResponse): string {
 }
 
 function writeResponse(response: ExecuteResponse, time: number, status: Xml): string {
-  const { job, state, results = [] } = response.status;
-  const { lineage } = response;
+  const { job, state } = response.status;
+  const { outputs = [] } = response;
+  const lineage =
+    state === 'accepted' || state === 'successful' ? job.response?.lineage : undefined;
   const root = element(
     'wps:ExecuteResponse',
     {
@@ -77,10 +77,8 @@ function writeResponse(response: ExecuteResponse, time: number, status: Xml): st
       element('ows:Title', {}, job.process),
     ),
     element('wps:Status', { creationTime: new Date(time).toISOString() }, status),
-    lineage && lineageElements(lineage),
-    state === 'successful' && results.length > 0
-      ? element('wps:ProcessOutputs', {}, outputs(response, results))
-      : undefined,
+    lineage === undefined ? undefined : { xml: lineage },
+    outputs.length > 0 ? element('wps:ProcessOutputs', {}, outputs.map(output)) : undefined,
   );
   return xmlDocument(root);
 }
@@ -108,52 +106,74 @@ function statusElement({ state, percent, message }: JobStatus): Xml {
   return element('wps:ProcessFailed', {}, report);
 }
 
-const lineageElements = ({ dataInputs, outputs: requested }: Lineage): Xml[] => [
-  ...(dataInputs ? [writeTree(dataInputs)] : []),
-  ...(requested.length > 0
-    ? [
-        element(
-          'wps:OutputDefinitions',
-          {},
-          requested.map((output) => writeTree(output)),
-        ),
-      ]
-    : []),
-];
-
-function outputs({ status, baseUrl }: ExecuteResponse, results: readonly JobResult[]): Xml[] {
-  const { user, id } = status.job;
-  const output = (result: JobResult, texts: readonly string[], mimeType: string): Xml => {
-    const [identifier, title, abstract] = texts;
-    return element(
-      'wps:Output',
-      {},
-      element('ows:Identifier', {}, identifier),
-      element('ows:Title', {}, title),
-      element('ows:Abstract', {}, abstract),
-      element('wps:Reference', { href: baseUrl + stagingPath(user, id, result.path), mimeType }),
-    );
-  };
-  const metadata = results.filter(({ role }) => role === 'metadata');
-  return [
-    ...results
-      .filter(({ role }) => role !== 'metadata')
-      .map((result) => output(result, PRODUCTION_RESULT, 'application/octet-stream')),
-    ...metadata.map((result) => output(result, RESULT_METADATA, 'application/atom+xml')),
-  ];
+function output(value: OutputValue): Xml {
+  return element(
+    'wps:Output',
+    {},
+    element('ows:Identifier', {}, value.id),
+    ...describedAs(value),
+    value.kind === 'reference'
+      ? element('wps:Reference', { href: value.href, mimeType: value.mediaType })
+      : element('wps:Data', {}, data(value)),
+  );
 }
 
-// Identifier, title and abstract, by which portals find the outputs (specification B.7.1).
+// Title, abstract and media type as portals know them (specification B.7.1).
 const PRODUCTION_RESULT = [
-  'production_result',
   'Production result',
   'This is the URL link to the production result',
-];
+] as const;
 const RESULT_METADATA = [
-  'result_metadata',
   'Metadata OWS context XML',
   'The URL to the result metadata file',
-];
+] as const;
+
+function describedAs({ id, title, description }: OutputValue): Xml[] {
+  const [itsTitle, itsAbstract] =
+    id === 'production_result'
+      ? PRODUCTION_RESULT
+      : id === 'result_metadata'
+        ? RESULT_METADATA
+        : ([title, description] as const);
+  return [element('ows:Title', {}, itsTitle), element('ows:Abstract', {}, itsAbstract)];
+}
+
+function data(value: Exclude<OutputValue, { kind: 'reference' }>): Xml {
+  if (value.kind === 'literal') {
+    return element('wps:LiteralData', { dataType: value.dataType }, value.text);
+  }
+  if (value.kind === 'bbox') {
+    const [lower, upper] = value.corners;
+    return element(
+      'wps:BoundingBoxData',
+      { crs: value.crs, dimensions: 2 },
+      element('ows:LowerCorner', {}, lower),
+      element('ows:UpperCorner', {}, upper),
+    );
+  }
+  return complexData(value);
+}
+
+const XML_TYPE = /[/+]xml$/;
+const TEXT_TYPE = /^text\/|[/+]json$/;
+
+/** XML goes in as XML if it is well-formed, texts as texts, all else as base64. */
+function complexData({ mediaType, content }: { mediaType: string; content: Buffer }): Xml {
+  const name = 'wps:ComplexData';
+  if (!XML_TYPE.test(mediaType) && !TEXT_TYPE.test(mediaType)) {
+    return element(name, { mimeType: mediaType, encoding: 'base64' }, content.toString('base64'));
+  }
+  const text = content.toString();
+  return element(name, { mimeType: mediaType }, XML_TYPE.test(mediaType) ? asXml(text) : text);
+}
+
+function asXml(text: string): Xml | string {
+  try {
+    return writeTree(parseXml(text));
+  } catch {
+    return text;
+  }
+}
 
 /** OGC 06-121r3, 8; specification B.10. */
 export function writeException(error: PushbroomError): string {

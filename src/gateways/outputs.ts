@@ -1,0 +1,75 @@
+import { createReadStream } from 'node:fs';
+import type { ReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Job, JobResult } from '../core/model.ts';
+import { PushbroomError } from '../errors.ts';
+import type { Process, ProcessOutput } from '../jobs/jobs.ts';
+
+/** What a job has left for one output of its process. */
+export interface OutputFiles {
+  readonly id: string;
+  /** Absent where the process is no longer there. */
+  readonly output?: ProcessOutput;
+  /** One at least. */
+  readonly results: readonly JobResult[];
+}
+
+/** The outputs for which something is there, in the order of the process's description. */
+export function groupResults(
+  results: readonly JobResult[],
+  outputs: Process['outputs'] = [],
+): OutputFiles[] {
+  const groups = new Map<string, JobResult[]>();
+  for (const result of results) {
+    const id = outputIdOf(result);
+    const group = groups.get(id);
+    if (group) group.push(result);
+    else groups.set(id, [result]);
+  }
+  const place = new Map(outputs.map(({ id }, index) => [id, index]));
+  return Array.from(groups, ([id, its]): OutputFiles => {
+    const output = outputs[place.get(id) ?? -1];
+    return { id, results: its, ...(output && { output }) };
+  }).toSorted((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0));
+}
+
+/** Portals look for these two (specification B.7.1). */
+export const outputIdOf = ({ output, role }: JobResult): string =>
+  output ?? (role === 'metadata' ? 'result_metadata' : 'production_result');
+
+/** Bytes of a result that an answer can hold; larger ones are for links. */
+export const LARGEST_VALUE = 8 * 1024 * 1024;
+
+/** Contents of what is staged. */
+export function createContents(stagingDir: string) {
+  const pathOf = ({ user, id }: Job, { path }: JobResult) => join(stagingDir, user, id, path);
+  return {
+    /** @throws INVALID_PARAMETER (locator: the output) for one that is too large; NOT_FOUND for one that was removed */
+    async read(job: Job, result: JobResult): Promise<Buffer> {
+      if (result.size > LARGEST_VALUE) {
+        const message =
+          `The output '${outputIdOf(result)}' has ${result.size} bytes, and an answer holds ${LARGEST_VALUE}: ` +
+          'ask for it by reference.';
+        throw new PushbroomError('INVALID_PARAMETER', message, { locator: outputIdOf(result) });
+      }
+      return readFile(pathOf(job, result)).catch((error: unknown) => {
+        throw removed(result, error);
+      });
+    },
+    /** Resolves when it can be read. @throws NOT_FOUND */
+    async stream(job: Job, result: JobResult): Promise<ReadStream> {
+      const stream = createReadStream(pathOf(job, result));
+      return new Promise((resolve, reject) => {
+        stream.once('open', () => resolve(stream));
+        stream.once('error', (error) => reject(removed(result, error)));
+      });
+    },
+  };
+}
+
+export type Contents = ReturnType<typeof createContents>;
+
+const removed = ({ path }: JobResult, cause: unknown): PushbroomError =>
+  new PushbroomError('NOT_FOUND', `The result '${path}' is no longer there.`, { cause });
