@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { baseUrlProblems, failureOf, storagesOf } from './config-problems.ts';
 import type { Problem } from './config-problems.ts';
 import type { Settings } from './config-schema.ts';
+import { type Archive, placesOf } from './products/ad-hoc.ts';
 import type { Dataset } from './products/dataset.ts';
 import { checkStorage, levelsOf } from './products/patterns.ts';
 import { enginesOf, isBelow } from './products/roots.ts';
@@ -25,17 +26,37 @@ export function sightsOf({ engines }: Pick<Settings, 'engines'>): EngineSight[] 
 export const resolveLocation = (directory: string, location: string): string =>
   isUrl(location) ? joinLocation(location).replace(/\/$/, '') : resolve(directory, location);
 
+/** Where operators may ask for products by path patterns: below the archive's root and the datasets, if nothing is said. */
+export function archiveOf(
+  config: Pick<Settings, 'archive' | 'storage'> & { readonly datasets: readonly Dataset[] },
+): Archive {
+  const { root, allowed } = config.archive;
+  const byDefault = [...(root === undefined ? [] : [root]), ...config.datasets.flatMap(placesOf)];
+  return {
+    ...(root !== undefined && { root }),
+    allowed: allowed ?? [...new Set(byDefault)],
+    storages: storagesOf(config),
+  };
+}
+
 /** What the schema allows of storages, and of engines that need them, but makes no sense. */
 export function storageProblems(settings: Settings): Problem[] {
-  const { workDir, dataDir, staging, storage, engines } = settings;
+  const { workDir, dataDir, staging, storage, engines, archive } = settings;
   const problems: Problem[] = [...storage.hdfs.entries()].flatMap(([index, hdfs]) =>
     hdfsProblems(hdfs, storage.hdfs.slice(0, index)).map(({ path, reason }) => ({
       path: ['storage', 'hdfs', String(index), ...path],
       reason,
     })),
   );
-  const unknown = workDir && failureOf(() => checkStorage(workDir, storagesOf(settings)));
-  if (unknown) problems.push({ path: ['workDir'], reason: unknown });
+  const onStorages = [
+    [['workDir'], workDir],
+    [['archive', 'root'], archive.root],
+    ...(archive.allowed ?? []).map((place, index) => [['archive', 'allowed', `${index}`], place]),
+  ] as [string[], string | undefined][];
+  for (const [path, location] of onStorages) {
+    const unknown = location && failureOf(() => checkStorage(location, storagesOf(settings)));
+    if (unknown) problems.push({ path, reason: unknown });
+  }
   const onlyPaths = [
     [['dataDir'], dataDir],
     [['staging', 'directory'], staging.directory ?? ''],

@@ -24,6 +24,9 @@ const seconds = (fallback: number) => Type.Number({ minimum: 0, default: fallbac
 const cpus = (fallback: number) => Type.Number({ exclusiveMinimum: 0, default: fallback });
 const port = (fallback: number) => Type.Integer({ minimum: 0, maximum: 65_535, default: fallback });
 
+/** Processes that the service runs itself. */
+const BUILTIN_IDS = ['echo', 'org.n52.javaps.test.EchoProcess'];
+
 const CONTACT = group({
   individualName: optionalText,
   positionName: optionalText,
@@ -281,6 +284,12 @@ export const CONFIG_SCHEMA = Type.Object(
       baseUrl: optionalText,
       bodyLimit: count(4 * MIB),
     }),
+    references: section({
+      allow: Type.Array(text, { default: [] }),
+      maxBytes: count(4 * MIB),
+      seconds: count(30),
+      maxRedirects: count(3, 0),
+    }),
     internal: section({
       host: textOf('127.0.0.1'),
       port: port(8081),
@@ -296,8 +305,10 @@ export const CONFIG_SCHEMA = Type.Object(
         site: optionalText,
         contact: Type.Optional(CONTACT),
       }),
+      builtins: Type.Array(Type.Enum(BUILTIN_IDS), { default: ['echo'] }),
     }),
     datasets: Type.Array(DATASET, { default: [] }),
+    archive: section({ root: optionalText, allowed: Type.Optional(Type.Array(text)) }),
     bundles: Type.Array(text, { default: [] }),
     jobs: section({
       maxAttempts: count(3),

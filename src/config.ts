@@ -118,7 +118,7 @@ export async function readYaml(file: string): Promise<YamlDocument> {
 }
 
 function configOf(settings: Settings, overrides: Partially<Settings>, directory: string): Config {
-  const { access, log, datasets, engines, staging, storage, workDir } = settings;
+  const { access, log, archive, datasets, engines, staging, storage, workDir } = settings;
   const { mesos, yarn } = engines;
   const logFile = overrides.log?.file ?? (log.file && resolve(directory, log.file));
   const absolute = <K extends string>(key: K, path: string | undefined) =>
@@ -165,6 +165,12 @@ function configOf(settings: Settings, overrides: Partially<Settings>, directory:
         ...absolute('keytab', hdfs.keytab),
         ...absolute('caFile', hdfs.caFile),
       })),
+    },
+    archive: {
+      ...absolute('root', archive.root),
+      ...(archive.allowed && {
+        allowed: archive.allowed.map((place) => resolveLocation(directory, place)),
+      }),
     },
     bundles: settings.bundles.map((path) => resolve(directory, path)),
     datasets: datasets.map((dataset) => datasetOf(dataset, directory)),

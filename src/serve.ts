@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 
 import { describeConfig, loadConfig, reloadPolicy } from './config.ts';
 import type { Config, ConfigSource, Reload } from './config.ts';
-import { sightsOf } from './config-places.ts';
+import { archiveOf, sightsOf } from './config-places.ts';
 import type { RunningServer, ServeOptions } from './cli/deps.ts';
 import type { Job, ProductQuery } from './core/model.ts';
 import { productLimit } from './core/policy.ts';
@@ -40,11 +40,14 @@ import { lock } from './lock.ts';
 import { createOperatorServer } from './operator/server.ts';
 import { watchJobs } from './operator/watch.ts';
 import { DEFAULT_LIMITS } from './processes/archive.ts';
+import { BUILTINS } from './processes/builtin.ts';
 import { createRegistry } from './processes/registry.ts';
 import type { Registry } from './processes/registry.ts';
+import { adHocDataset } from './products/ad-hoc.ts';
 import type { Dataset } from './products/dataset.ts';
 import { findProducts } from './products/find.ts';
 import { pathFor } from './products/roots.ts';
+import { createLocalStager } from './publication/stage-local.ts';
 import { createStager } from './publication/stage.ts';
 import type { Assignment } from './runner/assignment.ts';
 import { systemClock } from './scheduler/clock.ts';
@@ -118,7 +121,9 @@ async function start(
     scheduler,
     registry,
     datasets: config.datasets,
+    builtins: BUILTINS.filter(({ id }) => config.service.builtins.includes(id)),
     defaults: config.jobs,
+    archive: archiveOf(config),
     now: systemClock.now,
     unique: () => randomBytes(7).toString('hex'),
   };
@@ -206,6 +211,8 @@ async function createScheduler(parts: Parts): Promise<Scheduler> {
     platform: config.service.title,
     baseUrl,
   };
+  const stage = createStager({ store, layout, storages, publisher, now: systemClock.now });
+  const stageLocal = createLocalStager(layout);
   // A split that a crash has interrupted goes on before there is a scheduler to ask.
   let policy = () => config.scheduling;
   const scheduler = await startScheduler({
@@ -220,7 +227,7 @@ async function createScheduler(parts: Parts): Promise<Scheduler> {
       if (job.retryOf) await reuse(job, task);
       return assign(job, task, attempt, resources);
     },
-    stage: createStager({ store, layout, storages, publisher, now: systemClock.now }),
+    stage: (job, signal) => (job.workflow.type === 'Local' ? stageLocal(job, signal) : stage(job)),
     clean: cleaner.clean,
   });
   policy = scheduler.policy;
@@ -228,6 +235,7 @@ async function createScheduler(parts: Parts): Promise<Scheduler> {
 }
 
 const datasetOf = ({ datasets }: Config, wanted: ProductQuery): Dataset | undefined =>
+  adHocDataset(wanted) ??
   datasets.find(
     ({ name, productType }) => name === wanted.dataset && productType === wanted.productType,
   );
@@ -278,6 +286,7 @@ const createPublic = ({ config, layout, logger, registry, gate }: ServerParts) =
     tempDir: layout.uploads,
     uploadLimit: config.uploads.compressedBytes,
     bodyLimit: config.public.bodyLimit,
+    references: config.references,
     exceptionStatus: 'ok',
     ...(config.public.baseUrl !== undefined && { baseUrl: config.public.baseUrl }),
   });

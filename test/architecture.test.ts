@@ -10,6 +10,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   'errors.ts': [],
   'hash.ts': [],
+  'data-url.ts': [],
   'text.ts': [],
   'xml.ts': [],
   'yaml.ts': [],
@@ -88,6 +89,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   processes: ['hash.ts', 'core', 'errors.ts', 'xml.ts', 'products/dataset.ts', 'jobs/jobs.ts'],
   products: ['core', 'errors.ts', 'storage'],
   jobs: [
+    'data-url.ts',
     'core',
     'errors.ts',
     'text.ts',
@@ -103,7 +105,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'store/store.ts',
   ],
   publication: [
+    'data-url.ts',
     'hash.ts',
+    'processes/builtin.ts',
     'core',
     'errors.ts',
     'xml.ts',
@@ -127,6 +131,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   access: ['core', 'errors.ts', 'jobs/jobs.ts', 'products/dataset.ts'],
   gateways: [
+    'data-url.ts',
     'access',
     'core',
     'errors.ts',
@@ -142,6 +147,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'errors.ts',
     'xml.ts',
     'http.ts',
+    'yaml.ts',
     'engines/engine.ts',
     'jobs',
     'processes',

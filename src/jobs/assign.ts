@@ -146,10 +146,11 @@ function stepParameters(job: Job, task: Task): Record<string, string> {
     return { outputName: name.slice(0, name.length - extname(name).length) };
   }
   const { from, to } = job.periods[task.firstPeriod]!;
+  const { outputPrefix = 'L3', outputPostfix = '' } = job.parameters;
   return {
     minDate: from,
     maxDate: to,
-    outputName: `${job.parameters['outputPrefix'] ?? 'L3'}_${from}_${to}`,
+    outputName: `${outputPrefix}_${from}_${to}${outputPostfix}`,
     ...(task.partition !== undefined && {
       partition: String(task.partition),
       partitions: String(aggregate!.partitions),

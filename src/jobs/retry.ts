@@ -8,7 +8,7 @@ import { PushbroomError } from '../errors.ts';
 import { MEMORY_BOUNDS } from '../processes/settings.ts';
 import type { JobView, Store, TaskView } from '../store/store.ts';
 import type { RetryWish } from './jobs.ts';
-import { resolve } from './resolve.ts';
+import { resolveRequest } from './resolve-request.ts';
 import type { JobsOptions } from './service.ts';
 
 /** Failed tasks of one job that are looked through. */
@@ -126,30 +126,38 @@ async function causesLike(store: Store, id: JobId, text: string): Promise<string
 
 /** What the old job was asked to do, as it was resolved then; anew where it is to run with another version. */
 function baseOf(job: Job, { version }: RetryWish, options: JobsOptions): Job {
-  const { scheduler, registry, datasets, defaults, now } = options;
-  const { bundle, version: before, processor, bundleHash } = job.processor;
+  const { registry, now } = options;
+  const { bundle, version: before, bundleHash } = job.processor;
   if (version === undefined) {
     if (registry.bundle(bundle, before)?.hash === bundleHash) return job;
     throw conflict(
       `The bundle ${bundle}~${before} of job ${job.id} is no longer deployed: deploy it again, or name another version.`,
     );
   }
-  const process = `${bundle}~${version}~${processor}`;
   const caller = {
     user: job.user,
     role: 'operator' as const,
     groups: [],
     ...(job.reference !== undefined && { reference: job.reference }),
   };
-  return resolve({
-    request: { process, inputs: job.inputs, caller },
-    entry: registry.find(process),
-    datasets,
-    defaults,
-    policy: scheduler.policy(),
-    id: () => job.id,
-    acceptedAt: now(),
-  });
+  const request = { ...requestOf(job, version), caller };
+  return resolveRequest(request, options, { id: () => job.id, acceptedAt: now() });
+}
+
+/** The request of a job, with another version of its bundle. */
+function requestOf({ productionType, inputs, processor }: Job, version: string) {
+  if (productionType === undefined) {
+    return { process: `${processor.bundle}~${version}~${processor.processor}`, inputs };
+  }
+  const { processorBundles: _, ...others } = inputs;
+  return {
+    process: productionType,
+    inputs: {
+      ...others,
+      processorBundleName: processor.bundle,
+      processorBundleVersion: version,
+    },
+  };
 }
 
 /** What differs between two jobs that do the same. */

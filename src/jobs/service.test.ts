@@ -50,6 +50,8 @@ beforeEach(async () => {
     datasets: [],
     defaults: {} as JobsOptions['defaults'],
     now,
+    archive: { allowed: [], storages: [] },
+    builtins: [],
     unique: () => 'f',
   });
 });

@@ -3,16 +3,21 @@ import { isJobEnded } from '../core/lifecycle.ts';
 import type { Job, JobId, JobResult, Millis } from '../core/model.ts';
 import { timestamp } from '../core/time.ts';
 import { PushbroomError } from '../errors.ts';
+import { PAUSE } from '../processes/builtin.ts';
+import type { Builtin } from '../processes/builtin.ts';
 import { describe } from '../processes/describe.ts';
+import { describeProduction, productionType } from '../processes/production.ts';
 import type { Registry } from '../processes/registry.ts';
+import type { Archive } from '../products/ad-hoc.ts';
 import type { Dataset } from '../products/dataset.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { JobView, Store } from '../store/store.ts';
 import { noSuchJob } from './jobs.ts';
 import type { ExecuteRequest, JobStatus, Jobs } from './jobs.ts';
 import { percent } from './percent.ts';
-import { resolve } from './resolve.ts';
-import type { JobDefaults } from './resolve.ts';
+import type { JobDefaults } from './plan.ts';
+import { resolveLocal } from './resolve-local.ts';
+import { resolveRequest } from './resolve-request.ts';
 
 export interface JobsOptions {
   readonly store: Store;
@@ -20,6 +25,10 @@ export interface JobsOptions {
   readonly registry: Registry;
   readonly datasets: readonly Dataset[];
   readonly defaults: JobDefaults;
+  /** Where operators may ask for products that no dataset names. */
+  readonly archive: Archive;
+  /** Processes that the service runs itself. */
+  readonly builtins: readonly Builtin[];
   readonly now: () => Millis;
   /** Hexadecimal digits, different at every call. */
   readonly unique: () => string;
@@ -27,27 +36,35 @@ export interface JobsOptions {
 
 /** What the front doors may ask, answered from the registry, the store and the scheduler. */
 export function createJobs(options: JobsOptions): Jobs {
-  const { store, scheduler, registry, datasets } = options;
+  const { store, scheduler, registry, datasets, builtins } = options;
 
   async function status(id: JobId): Promise<JobStatus> {
     return withPercent((await store.job(id)) ?? noSuchJob(id));
   }
 
   return {
-    processes: async () =>
-      registry
+    processes: async () => [
+      ...registry
         .bundles()
         .flatMap((bundle) =>
           bundle.processors.map((processor) => describe(bundle, processor, datasets)),
         ),
+      ...builtins,
+    ],
     process: async (id) => {
+      const builtin = builtins.find((its) => its.id === id);
+      if (builtin) return builtin;
+      const type = productionType(id);
+      if (type) return describeProduction(type);
       const { bundle, processor } = registry.find(id);
       return describe(bundle, processor, datasets);
     },
     submit: async (request) => {
-      const job = jobOf(request, options);
+      const { response } = request;
+      const job: Job = { ...jobOf(request, options), ...(response && { response }) };
       await scheduler.submit(job);
-      return accepted(job);
+      const isShort = job.workflow.type === 'Local' && job.parameters[PAUSE] === undefined;
+      return isShort ? soon(scheduler, status, job) : accepted(job);
     },
     status,
     list: async (query) => {
@@ -88,18 +105,25 @@ const accepted = (job: Job): JobStatus => ({
 const withPercent = (view: JobView): JobStatus => ({ ...view, percent: percent(view) });
 
 function jobOf(request: ExecuteRequest, options: JobsOptions): Job {
-  const { scheduler, registry, datasets, defaults, now, unique } = options;
+  const { scheduler, builtins, now, unique } = options;
   const acceptedAt = now();
-  return resolve({
-    request,
-    entry: registry.find(request.process),
-    datasets,
-    defaults,
-    policy: scheduler.policy(),
+  const builtin = builtins.find(({ id }) => id === request.process);
+  if (builtin) {
+    const id = jobId(timestamp(acceptedAt), 'Local', unique());
+    return resolveLocal({ request, builtin, policy: scheduler.policy(), id, acceptedAt });
+  }
+  return resolveRequest(request, options, {
     id: (workflow) => jobId(timestamp(acceptedAt), workflow, unique()),
     acceptedAt,
   });
 }
+
+/** Milliseconds. */
+const SHORT = 500;
+
+/** What takes no time has ended when its request is answered: there are clients that ask no second time. */
+const soon = (scheduler: Scheduler, status: Jobs['status'], job: Job): Promise<JobStatus> =>
+  ended(scheduler, status, job.id, AbortSignal.timeout(SHORT)).catch(() => accepted(job));
 
 async function ended(
   scheduler: Scheduler,

@@ -167,7 +167,7 @@ const AGGREGATION: ProcessInput = {
 };
 
 /** The outputs that portals look for (specification B.7.1). */
-const OUTPUTS: readonly ProcessOutput[] = [
+export const OUTPUTS: readonly ProcessOutput[] = [
   {
     id: 'production_result',
     title: 'Production result',

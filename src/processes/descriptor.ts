@@ -76,6 +76,7 @@ export const RESERVED_PARAMETERS: ReadonlySet<string> = new Set([
   'processorParameters',
   'outputFormat',
   'outputPrefix',
+  'outputPostfix',
   'outputName',
   'spatioTemporalAggregationParameters',
   'spatialResolution',

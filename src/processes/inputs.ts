@@ -1,6 +1,6 @@
 import { isDay } from '../core/periods.ts';
 import { PushbroomError } from '../errors.ts';
-import type { Process, ProcessInput } from '../jobs/jobs.ts';
+import type { Process, ProcessInput, Role } from '../jobs/jobs.ts';
 import { isOneLine } from './parameters.ts';
 import { GPUS, PRIORITY, readSettings, type Settings } from './settings.ts';
 
@@ -34,20 +34,22 @@ export interface GivenInputs {
  *
  * Accepted besides: `calvalus.*`, of which some are settings and all others are ignored; `mapreduce.job.priority` and
  * `pushbroom.gpus`; `productionType`, which follows from the other inputs; and the portal's `_T2...`, which are not even
- * recorded, since they carry a key.
+ * recorded, since they carry a key. Of ordinary users `calvalus.*` and the priority are left out as if they had not been
+ * sent (specification B.1): queues, attempts and priorities are for operators.
  *
  * @throws INVALID_PARAMETER, MISSING_PARAMETER (locator: the input as the request spells it)
  */
 export function readInputs(
   process: Process,
   inputs: Readonly<Record<string, string>>,
+  role: Role,
 ): GivenInputs {
   const known = new Map(process.inputs.map((input) => [input.id, input]));
   const values = new Map<string, string>();
   const settings: [string, string][] = [];
   const record: [string, string][] = [];
   for (const [name, raw] of Object.entries(inputs)) {
-    if (name.startsWith('_T2')) continue;
+    if (name.startsWith('_T2') || isIgnored(name, role)) continue;
     record.push([name, raw]);
     const value = raw.trim();
     if (name.startsWith('calvalus.') || name === PRIORITY || name === GPUS) {
@@ -92,6 +94,9 @@ export function readInputs(
   };
 }
 
+const isIgnored = (name: string, role: Role): boolean =>
+  role === 'user' && (name.startsWith('calvalus.') || name === PRIORITY);
+
 /** An INVALID_PARAMETER about one input. */
 export const invalid = (name: string, fault: string, cause?: unknown): PushbroomError =>
   new PushbroomError('INVALID_PARAMETER', `The input '${name}': ${fault}.`.replace(/\.\.$/, '.'), {
@@ -99,7 +104,24 @@ export const invalid = (name: string, fault: string, cause?: unknown): Pushbroom
     cause,
   });
 
+/** Ask for statistics over regions in place of results (specification B.6.2, B.6.5). */
+const OF_REGIONS: ReadonlySet<string> = new Set([
+  'regionalStatisticsParameters',
+  'shapefile',
+  'regionAttributeName',
+  'regionSourceAttributeName',
+  'regionAttributeValueFilter',
+  'regionSourceAttributeFilter',
+]);
+
 function unknownInput(process: Process, name: string): PushbroomError {
+  if (OF_REGIONS.has(name)) {
+    return new PushbroomError(
+      'NOT_SUPPORTED',
+      `The input '${name}': statistics over regions (RA) are not made here yet. Leave it out for the products themselves.`,
+      { locator: name },
+    );
+  }
   const known = process.inputs.map((input) => input.id).join(', ');
   const shown = name.length > 100 ? `${name.slice(0, 100)}...` : name;
   return new PushbroomError(

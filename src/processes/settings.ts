@@ -17,6 +17,8 @@ export interface Settings {
   readonly partitions?: number;
   /** Begins the names of an aggregation's results. */
   readonly outputPrefix?: string;
+  /** Ends them, before the extension. */
+  readonly outputPostfix?: string;
   /** Path of a group of the share tree, or the last part of it. */
   readonly group?: string;
   /** Within the group; higher goes first. */
@@ -24,7 +26,7 @@ export interface Settings {
 }
 
 interface Bounds {
-  readonly key: Exclude<keyof Settings, 'outputPrefix' | 'group' | 'image'>;
+  readonly key: Exclude<keyof Settings, 'outputPrefix' | 'outputPostfix' | 'group' | 'image'>;
   readonly min: number;
   readonly max: number;
   /** Ours is the given number divided by this. */
@@ -48,10 +50,16 @@ const IMAGE = `${OWN_PREFIX}image`;
 const IMAGE_LENGTH = 255;
 
 const OUTPUT_PREFIX = 'calvalus.output.prefix';
+const OUTPUT_POSTFIX = 'calvalus.output.postfix';
+const POSTFIX_PATTERN = /^[\p{L}\p{N}._+-]{1,100}$/u;
 const PREFIX_PATTERN = /^(?!\.)[\p{L}\p{N}._+-]{1,200}$/u;
 
+const ATTEMPTS: Bounds = { key: 'maxAttempts', min: 1, max: 20 };
+
 const NUMBERS: ReadonlyMap<string, Bounds> = new Map([
-  ['calvalus.hadoop.mapreduce.map.maxattempts', { key: 'maxAttempts', min: 1, max: 20 }],
+  ['calvalus.hadoop.mapreduce.map.maxattempts', ATTEMPTS],
+  // Its name of old, which templates of productions still have (specification C.8).
+  ['calvalus.hadoop.mapred.map.max.attempts', ATTEMPTS],
   [
     'calvalus.hadoop.mapreduce.map.failures.maxpercent',
     { key: 'failurePercent', min: 0, max: 100 },
@@ -82,6 +90,11 @@ function readPrefix(text: string): string {
   );
 }
 
+function readPostfix(text: string): string {
+  if (POSTFIX_PATTERN.test(text)) return text;
+  throw new Error(`'${text}' is not the end of a file name: letters, digits and . _ + - only`);
+}
+
 /** Host and port of a registry, where one is named. */
 const REGISTRY = String.raw`(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?/)?`;
 /** OCI Distribution Specification 1.1, "Pulling manifests". */
@@ -110,6 +123,12 @@ function readPriority(text: string): number {
   }
 }
 
+/** Whether a parameter of that name is one of the settings that a request may make. */
+export const isSetting = (name: string): boolean =>
+  NUMBERS.has(name) ||
+  PRIORITY_NAMES.includes(name) ||
+  [QUEUE, OUTPUT_PREFIX, OUTPUT_POSTFIX].includes(name);
+
 /**
  * Picks the settings out of Calvalus's parameters and our own; all other names of Calvalus are left alone.
  *
@@ -127,6 +146,7 @@ export function readSettings(
       else if (PRIORITY_NAMES.includes(name)) settings.priority = readPriority(value);
       else if (name === QUEUE) settings.group = value.trim();
       else if (name === OUTPUT_PREFIX) settings.outputPrefix = readPrefix(value);
+      else if (name === OUTPUT_POSTFIX) settings.outputPostfix = readPostfix(value);
       else if (name === IMAGE) settings.image = readImage(value);
       else if (name.startsWith(OWN_PREFIX)) {
         throw new Error(`there is no such setting; there are ${GPUS} and ${IMAGE}`);

@@ -117,7 +117,9 @@ export async function startCentre(
       memoryMb: 512,
       priority: 100,
     },
+    archive: { allowed: [], storages: [] },
     now,
+    builtins: [],
     unique: () => (jobCount++).toString(16),
   };
   const jobs = createJobs(options);
