@@ -4,6 +4,7 @@ import { aJob, l3, periods } from '../../test/fixtures/jobs.ts';
 import type { Change } from '../core/change.ts';
 import { failureContract } from './contract-failures.ts';
 import { loadContract } from './contract-load.ts';
+import { timesContract } from './contract-times.ts';
 import {
   aTask,
   addTasks,
@@ -24,6 +25,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
     listContract(open);
     loadContract(open);
     failureContract(open);
+    timesContract(open);
   });
 }
 

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
-import type { Kysely, SelectQueryBuilder } from 'kysely';
+import type { Kysely, RawBuilder, SelectQueryBuilder } from 'kysely';
 
 import { JOB_MOVES } from '../core/lifecycle.ts';
 import { STEPS } from '../core/model.ts';
-import type { JobId, JobState, Step, TaskState } from '../core/model.ts';
+import type { JobId, JobState, Millis, Step, TaskState } from '../core/model.ts';
 import { PushbroomError } from '../errors.ts';
 import { attemptView, failureGroup, jobView, task, taskView } from './rows.ts';
 import type { JobRow, TriedTaskRow } from './rows.ts';
@@ -151,17 +151,61 @@ function merged<Table extends keyof Database, Row>(
 
 export function selectJobs(db: Db, query: JobQuery): SelectQueryBuilder<Database, 'jobs', JobRow> {
   let select = db.selectFrom('jobs').selectAll();
-  const { states, user, process, group, retryOf, after, limit } = query;
+  const { states, user, process, processes, group, retryOf, after, limit } = query;
+  if (query.accepted || query.duration) return selectJobsByTime(db, query);
   if (user !== undefined) select = select.where('user', '=', user);
   if (process !== undefined) select = select.where('process', '=', process);
   if (group !== undefined) select = select.where('share_group', '=', group);
   if (retryOf !== undefined) select = select.where('retry_of', '=', retryOf);
   if (after !== undefined) select = select.where('seq', '<', position(after));
-  const isFiltered = [states, user, process, group, retryOf].some((each) => each !== undefined);
-  const wanted = new Set(states ?? (Object.keys(JOB_MOVES) as JobState[]));
-  const arms = Array.from(wanted, (state) => select.where('state', '=', state));
-  return (isFiltered ? merged(arms) : select).orderBy('seq', 'desc').limit(limit + 1);
+  const filters = [states, user, process, processes, group, retryOf];
+  const isFiltered = filters.some((each) => each !== undefined);
+  const arms = Array.from(new Set(states ?? JOB_STATES), (state) =>
+    select.where('state', '=', state),
+  );
+  const all = processes
+    ? Array.from(new Set(processes), (each) =>
+        arms.map((arm) => arm.where('process', '=', each)),
+      ).flat()
+    : arms;
+  return (isFiltered ? merged(all) : select).orderBy('seq', 'desc').limit(limit + 1);
 }
+
+const JOB_STATES = Object.keys(JOB_MOVES) as JobState[];
+
+/** Times are no order of the history, so every job is tried: on an index that has all that is asked, and nothing else. */
+function selectJobsByTime(db: Db, query: JobQuery): SelectQueryBuilder<Database, 'jobs', JobRow> {
+  const { states, user, process, processes, group, retryOf, accepted, duration } = query;
+  const { after, limit } = query;
+  const given = <T>(value: T | undefined, condition: (value: T) => RawBuilder<unknown>) =>
+    value === undefined ? [] : [condition(value)];
+  const conditions = [
+    duration ? sql`started_at IS NOT NULL` : sql`TRUE`,
+    ...given(states, (its) => sql`state IN ${oneOf(its)}`),
+    ...given(user, (its) => sql`user = ${its}`),
+    ...given(process, (its) => sql`process = ${its}`),
+    ...given(processes, (its) => sql`process IN ${oneOf(its)}`),
+    ...given(group, (its) => sql`share_group = ${its}`),
+    ...given(retryOf, (its) => sql`retry_of = ${its}`),
+    ...given(accepted?.from, (from) => sql`accepted_at >= ${from}`),
+    ...given(accepted?.to, (to) => sql`accepted_at <= ${to}`),
+    ...given(duration?.min, (min) => sql`${runtime(duration!.now)} >= ${min}`),
+    ...given(duration?.max, (max) => sql`${runtime(duration!.now)} <= ${max}`),
+    ...given(after, (its) => sql`seq < ${position(its)}`),
+  ];
+  return db
+    .selectFrom('jobs')
+    .selectAll()
+    .where(
+      'seq',
+      'in',
+      sql<number>`(SELECT seq FROM jobs INDEXED BY jobs_by_time WHERE ${sql.join(conditions, sql` AND `)}
+        ORDER BY seq DESC LIMIT ${limit + 1})`,
+    )
+    .orderBy('seq', 'desc');
+}
+
+const runtime = (now: Millis) => sql`(coalesce(ended_at, ${now}) - started_at)`;
 
 export function selectTasks(db: Db, jobId: JobId, query: TaskQuery): TaskSelect {
   const { states, step, after, limit } = query;

@@ -115,6 +115,12 @@ export interface JobQuery {
   readonly states?: readonly JobState[];
   readonly user?: string;
   readonly process?: string;
+  /** One of these; one at least. */
+  readonly processes?: readonly string[];
+  /** When it was accepted, both inclusive. */
+  readonly accepted?: { readonly from?: Millis; readonly to?: Millis };
+  /** How long it took, or has taken until `now`, both inclusive. What has not started is left out. */
+  readonly duration?: { readonly min?: Millis; readonly max?: Millis; readonly now: Millis };
   /** The group in which it is now. */
   readonly group?: string;
   /** Jobs that do that one again. */

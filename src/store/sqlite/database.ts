@@ -3,9 +3,10 @@ import { DatabaseSync } from 'node:sqlite';
 import * as jobs from '../migrations/001-jobs.ts';
 import * as scheduling from '../migrations/002-scheduling.ts';
 import * as gpus from '../migrations/003-gpus.ts';
+import * as jobTimes from '../migrations/004-job-times.ts';
 
 /** In order; a migration that was released is never changed. */
-const MIGRATIONS = [jobs.sqlite, scheduling.sqlite, gpus.sqlite];
+const MIGRATIONS = [jobs.sqlite, scheduling.sqlite, gpus.sqlite, jobTimes.sqlite];
 
 /** Opens a database file, or `:memory:`, and brings its tables up to date. */
 export function openDatabase(path: string): DatabaseSync {

@@ -53,6 +53,17 @@ test.each<Omit<JobQuery, 'limit'>>([
   expect(problemsOf(selectJobs(db, { ...query, limit: 5 }))).toEqual([]);
 });
 
+test('filters by time are tried on an index alone, in the order of the history', () => {
+  const accepted = { from: 1, to: 2 };
+  const duration = { min: 1, max: 2, now: 3 };
+  const query = { accepted, duration, user: 'u', states: ['failed' as const], limit: 5 };
+  const { sql } = selectJobs(db, { ...query, processes: ['p'], after: '9' }).compile();
+  const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
+  const steps = plan.map(({ detail }) => String(detail));
+  expect(steps).toContain('SEARCH jobs USING COVERING INDEX jobs_by_time (seq<?)');
+  expect(steps.filter((step) => step.includes('B-TREE'))).toEqual([]);
+});
+
 test('filters of jobs are tried on the index alone', () => {
   const { sql } = selectJobs(db, { user: 'u', process: 'p', group: 'g', limit: 5 }).compile();
   const covered = database
