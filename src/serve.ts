@@ -16,6 +16,7 @@ import type { Job, ProductQuery } from './core/model.ts';
 import { productLimit } from './core/policy.ts';
 import type { Policy } from './core/policy.ts';
 import { createEngines } from './create-engines.ts';
+import { createExecuteReader } from './create-execute-reader.ts';
 import { createGate } from './create-gate.ts';
 import type { ReloadableGate } from './create-gate.ts';
 import { createStorages } from './create-storages.ts';
@@ -135,7 +136,7 @@ async function start(
   closers.push(onHangup(reload, logger));
   const deps = { ...parts, scheduler, jobs, operations, gate, reload };
   const publicServer = await createPublic(deps);
-  const operator = await createOperator(deps);
+  const operator = await createOperator(deps, closers);
   closers.push(() => Promise.all([publicServer.close(), operator.close()]));
   urls.publicUrl = await listen(publicServer, config.public);
   urls.internalUrl = await listen(operator, config.internal);
@@ -291,13 +292,14 @@ const createPublic = ({ config, layout, logger, registry, gate }: ServerParts) =
     ...(config.public.baseUrl !== undefined && { baseUrl: config.public.baseUrl }),
   });
 
-const createOperator = (parts: ServerParts) => {
+const createOperator = (parts: ServerParts, closers: (() => unknown)[]) => {
   const { config, layout, logger, store, registry, engines, scheduler } = parts;
   const { jobs, operations, reload, baseUrl } = parts;
   const readRemote: LogReaderOptions['readRemote'] = async (attempt, part) =>
     engines.find(({ id }) => id === attempt.engine)?.readLog?.(attempt, part);
   return createOperatorServer({
     jobs,
+    readExecute: createExecuteReader(jobs, config.references, closers),
     registry,
     datasets: config.datasets,
     operations,

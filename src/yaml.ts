@@ -7,10 +7,13 @@ export interface YamlDocument {
   placeOf(path: readonly string[]): string;
 }
 
-/** @throws Error with line and column in its message */
-export function parseYaml(text: string): YamlDocument {
+/**
+ * @param schema `failsafe` where all that is no list or map stays the text that it was written as: `1.0` is not 1
+ * @throws Error with line and column in its message
+ */
+export function parseYaml(text: string, schema: 'core' | 'failsafe' = 'core'): YamlDocument {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, schema });
   const place = (offset: number): string => {
     const { line, col } = lines.linePos(offset);
     return `line ${line}, column ${col}`;

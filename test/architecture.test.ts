@@ -170,6 +170,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'create-storages.ts': [''],
   'create-gate.ts': [''],
   'create-yarn.ts': [''],
+  'create-execute-reader.ts': [''],
   'main.ts': ['cli', 'serve.ts', 'version.ts'],
 };
 

@@ -13,6 +13,7 @@ import {
   JobFilter,
   JobPath,
   LogRange,
+  OnBehalf,
   pageOf,
   Result,
   Submission,
@@ -20,12 +21,14 @@ import {
   TaskFilter,
   TaskPath,
 } from './schemas.ts';
+import { addSubmissionTypes, readSubmission } from './submission.ts';
 import { attemptView, jobDetailsView, jobView, resultView, taskView } from './views.ts';
 
 const failures = { '4xx': ApiError, '5xx': ApiError };
 
 /** Jobs: list, submit, look at, dismiss, results. */
-export function addJobRoutes(app: FastifyInstance, { jobs, publicUrl }: OperatorOptions): void {
+export function addJobRoutes(app: FastifyInstance, options: OperatorOptions): void {
+  const { jobs, publicUrl } = options;
   const api = app.withTypeProvider<TypeBoxTypeProvider>();
 
   api.get(
@@ -43,26 +46,7 @@ export function addJobRoutes(app: FastifyInstance, { jobs, publicUrl }: Operator
     },
   );
 
-  api.post(
-    '/api/jobs',
-    { schema: { tags: ['jobs'], body: Submission, response: { 201: JobDetails, ...failures } } },
-    async ({ body: { process, inputs, user = 'operator', reference } }, reply) => {
-      const texts = Object.entries(inputs).map(([name, value]) => [name, String(value)] as const);
-      const status = await jobs.submit({
-        process,
-        inputs: Object.fromEntries(texts),
-        caller: {
-          user,
-          role: 'operator',
-          groups: [],
-          ...(reference !== undefined && { reference }),
-        },
-      });
-      reply.code(201).header('location', `/api/jobs/${encodeURIComponent(status.job.id)}`);
-      return jobDetailsView(status);
-    },
-  );
-
+  addSubmission(app, options);
   const oneJob = {
     schema: { tags: ['jobs'], params: JobPath, response: { 200: JobDetails, ...failures } },
   };
@@ -80,6 +64,41 @@ export function addJobRoutes(app: FastifyInstance, { jobs, publicUrl }: Operator
       const status = await jobs.status(params.id);
       const results = await jobs.results(params.id);
       return { items: results.map((result) => resultView(status, result, publicUrl())) };
+    },
+  );
+}
+
+function addSubmission(app: FastifyInstance, { jobs, readExecute }: OperatorOptions): void {
+  const api = app.withTypeProvider<TypeBoxTypeProvider>();
+  addSubmissionTypes(app);
+  api.post(
+    '/api/jobs',
+    {
+      schema: {
+        tags: ['jobs'],
+        description:
+          'Takes a WPS 1.0.0 Execute (application/xml) and a map of production parameters (application/yaml, or ' +
+          'application/json with `productionType`) as well: see docs/requests.md.',
+        querystring: OnBehalf,
+        body: Submission,
+        response: { 201: JobDetails, ...failures },
+      },
+      preValidation: readSubmission(readExecute),
+    },
+    async ({ body: { process, inputs, user = 'operator', reference } }, reply) => {
+      const texts = Object.entries(inputs).map(([name, value]) => [name, String(value)] as const);
+      const status = await jobs.submit({
+        process,
+        inputs: Object.fromEntries(texts),
+        caller: {
+          user,
+          role: 'operator',
+          groups: [],
+          ...(reference !== undefined && { reference }),
+        },
+      });
+      reply.code(201).header('location', `/api/jobs/${encodeURIComponent(status.job.id)}`);
+      return jobDetailsView(status);
     },
   );
 }

@@ -9,6 +9,15 @@ import type { JobChange } from './events.ts';
 
 export interface OperatorOptions {
   readonly jobs: Jobs;
+  /**
+   * Reads a WPS Execute document: its process and its inputs as jobs take them.
+   *
+   * @throws MALFORMED_REQUEST, NO_SUCH_PROCESS, MISSING_PARAMETER, INVALID_PARAMETER
+   */
+  readonly readExecute: (document: string) => Promise<{
+    readonly process: string;
+    readonly inputs: Readonly<Record<string, string>>;
+  }>;
   readonly registry: Pick<Registry, 'bundles' | 'deploy'>;
   readonly datasets: readonly Dataset[];
   readonly operations: Operations;

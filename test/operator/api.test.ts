@@ -231,7 +231,7 @@ describe('bad input', () => {
     ['malformed JSON', post('{"process":'), 400, 'MALFORMED_REQUEST'],
     [
       'another media type',
-      post('<x/>', { 'content-type': 'text/xml' }),
+      post('<x/>', { 'content-type': 'text/html' }),
       415,
       'UNSUPPORTED_MEDIA_TYPE',
     ],

@@ -125,6 +125,7 @@ export async function startCentre(
   const jobs = createJobs(options);
   const app = await createOperatorServer({
     jobs,
+    readExecute: async () => ({ process: '', inputs: {} }),
     operations: createOperations(options),
     scheduler,
     engines: [engine.port, { id: 'plain' }],

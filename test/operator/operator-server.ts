@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import { createExecuteReader } from '../../src/create-execute-reader.ts';
 import { PushbroomError } from '../../src/errors.ts';
 import type { Operations } from '../../src/jobs/jobs.ts';
 import type { OperatorOptions } from '../../src/operator/options.ts';
@@ -45,6 +46,8 @@ const NODE: NodeStatus = {
   attempts: 1,
 };
 
+const NO_REFERENCES = { allow: [], maxBytes: 1, seconds: 1, maxRedirects: 0 };
+
 const refuse = async (): Promise<never> => {
   throw new PushbroomError('NO_SUCH_JOB', 'There are no jobs in a store here');
 };
@@ -71,6 +74,7 @@ export async function createTestServer(change: Partial<OperatorOptions> = {}): P
   });
   const app = await createOperatorServer({
     jobs,
+    readExecute: createExecuteReader(jobs, NO_REFERENCES, []),
     registry,
     datasets: [DATASET],
     operations: NO_OPERATIONS,
