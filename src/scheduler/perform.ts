@@ -60,6 +60,12 @@ interface Work {
   readonly stop: AbortController;
 }
 
+/** What nobody wants any more is given up, and waited for where it cannot be. */
+async function ended(work: Work | undefined): Promise<void> {
+  work?.stop.abort();
+  await work?.end;
+}
+
 export function createPerformer(options: PerformerOptions): Performer {
   const { logger } = options;
   const engines = new Map(options.engines.map((engine) => [engine.id, engine]));

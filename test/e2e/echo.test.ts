@@ -91,7 +91,10 @@ describe('the echo process by WPS 1.0.0', () => {
       'OutputDefinitions',
       'ProcessOutputs',
     ]);
-    const [[, literal], [id, reference]] = outputsOf(root) as [string, XmlElement][];
+    const [[, literal], [id, reference]] = outputsOf(root) as [
+      [string, XmlElement],
+      [string, XmlElement],
+    ];
     expect(literal!.text).toBe('a < b');
     expect(id).toBe('binaryInput');
     const staged = await fetch(reference!.attributes['href']!);

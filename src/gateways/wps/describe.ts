@@ -1,6 +1,7 @@
-import type { Process, ProcessInput } from '../../jobs/jobs.ts';
+import type { Format, Process, ProcessInput, ProcessOutput } from '../../jobs/jobs.ts';
 import { element, xmlDocument } from '../../xml.ts';
 import type { Xml } from '../../xml.ts';
+import { BOX_CRS } from '../inputs.ts';
 import type { ServiceContact, ServiceInfo } from '../service-info.ts';
 import { rootAttributes } from './write.ts';
 
@@ -10,6 +11,8 @@ export function writeCapabilities(
   processes: readonly Process[],
   serviceUrl: string,
 ): string {
+  const get = element('ows:Get', { 'xlink:href': `${serviceUrl}?` });
+  const post = element('ows:Post', { 'xlink:href': serviceUrl });
   return xmlDocument(
     element(
       'wps:Capabilities',
@@ -31,10 +34,11 @@ export function writeCapabilities(
       element(
         'ows:OperationsMetadata',
         {},
-        operation('GetCapabilities', 'ows:Get', `${serviceUrl}?`),
-        operation('DescribeProcess', 'ows:Get', `${serviceUrl}?`),
-        operation('Execute', 'ows:Post', serviceUrl),
-        operation('GetStatus', 'ows:Get', `${serviceUrl}?`),
+        // One verb each, as portals have always been told, although the other one works as well (specification B.3).
+        operation('GetCapabilities', get),
+        operation('DescribeProcess', get),
+        operation('Execute', post),
+        operation('GetStatus', get),
       ),
       element('wps:ProcessOfferings', {}, processes.map(offering)),
       element(
@@ -56,18 +60,14 @@ const offering = ({ id, title, description, version }: Process): Xml =>
     element('ows:Abstract', {}, description),
   );
 
-const operation = (name: string, verb: 'ows:Get' | 'ows:Post', href: string): Xml =>
-  element(
-    'ows:Operation',
-    { name },
-    element('ows:DCP', {}, element('ows:HTTP', {}, element(verb, { 'xlink:href': href }))),
-  );
+const operation = (name: string, verb: Xml): Xml =>
+  element('ows:Operation', { name }, element('ows:DCP', {}, element('ows:HTTP', {}, verb)));
 
 /** An element for a text that the configuration may leave out. */
-const optional = (name: string, text: string | undefined): Xml | undefined =>
+export const optional = (name: string, text: string | undefined): Xml | undefined =>
   text === undefined ? undefined : element(name, {}, text);
 
-const provider = ({ name, site, contact = {} }: ServiceInfo['provider']): Xml =>
+export const provider = ({ name, site, contact = {} }: ServiceInfo['provider']): Xml =>
   element(
     'ows:ServiceProvider',
     {},
@@ -132,29 +132,35 @@ const description = (process: Process): Xml =>
     element('ows:Title', {}, process.id),
     element('ows:Abstract', {}, process.description),
     process.inputs.length > 0 ? element('DataInputs', {}, process.inputs.map(input)) : undefined,
-    element('ProcessOutputs', {}, PRODUCTION_RESULTS),
+    element('ProcessOutputs', {}, outputs(process)),
   );
 
 const input = (described: ProcessInput): Xml =>
   element(
     'Input',
     // Never 1: clients are used to leave out what Execute may then demand (specification B.5).
-    { minOccurs: 0, maxOccurs: 1 },
+    { minOccurs: 0, maxOccurs: described.maxOccurs ?? 1 },
     element('ows:Identifier', {}, described.id),
     element('ows:Title', {}, described.title),
     element('ows:Abstract', {}, described.description),
-    element(
-      'LiteralData',
-      {},
-      element('ows:DataType', {}, DATA_TYPES[described.type]),
-      allowedValues(described),
-      optional('DefaultValue', described.defaultValue),
-    ),
+    inputData(described),
   );
 
-const DATA_TYPES: Readonly<Record<ProcessInput['type'], string>> = {
-  bbox: 'string',
-  complex: 'string',
+function inputData(described: ProcessInput): Xml {
+  if (described.type === 'complex') {
+    return element('ComplexData', {}, formatElements(described.formats ?? []));
+  }
+  if (described.type === 'bbox') return element('BoundingBoxData', {}, ...BOX_CRS_ELEMENTS);
+  return element(
+    'LiteralData',
+    {},
+    element('ows:DataType', {}, DATA_TYPES[described.type]),
+    allowedValues(described),
+    optional('DefaultValue', described.defaultValue),
+  );
+}
+
+const DATA_TYPES: Readonly<Record<Exclude<ProcessInput['type'], 'complex' | 'bbox'>, string>> = {
   string: 'string',
   date: 'string',
   wkt: 'string',
@@ -163,7 +169,27 @@ const DATA_TYPES: Readonly<Record<ProcessInput['type'], string>> = {
   number: 'float',
 };
 
-function allowedValues({ allowed = [], range }: ProcessInput): Xml {
+const BOX_CRS_ELEMENTS: readonly Xml[] = [
+  element('Default', {}, element('CRS', {}, BOX_CRS[0])),
+  element(
+    'Supported',
+    {},
+    BOX_CRS.map((crs) => element('CRS', {}, crs)),
+  ),
+];
+
+/** The first is the default. */
+const formatElements = (formats: readonly Format[]): Xml[] => {
+  const elements = formats.map(({ mediaType, encoding }) =>
+    element('Format', {}, element('MimeType', {}, mediaType), optional('Encoding', encoding)),
+  );
+  return [element('Default', {}, elements[0]), element('Supported', {}, elements)];
+};
+
+export function allowedValues({
+  allowed = [],
+  range,
+}: Pick<ProcessInput, 'allowed' | 'range'>): Xml {
   const values = [...new Set(allowed)].map((value) => element('ows:Value', {}, value));
   if (range) {
     values.push(
@@ -178,12 +204,31 @@ function allowedValues({ allowed = [], range }: ProcessInput): Xml {
   return values.length === 0 ? element('ows:AnyValue') : element('ows:AllowedValues', {}, values);
 }
 
-const FORMAT = element('Format', {}, element('MimeType', {}, 'application/octet-stream'));
+/** What the processes of bundles leave is described as one output, as portals know it (specification B.5). */
+const outputs = (process: Process): Xml | Xml[] =>
+  process.outputs.some(({ id }) => id === 'production_result')
+    ? PRODUCTION_RESULTS
+    : process.outputs.map(output);
+
+function output({ id, title, description, type, formats = [] }: ProcessOutput): Xml {
+  return element(
+    'Output',
+    {},
+    element('ows:Identifier', {}, id),
+    element('ows:Title', {}, title),
+    element('ows:Abstract', {}, description),
+    type === 'complex'
+      ? element('ComplexOutput', {}, formatElements(formats))
+      : type === 'bbox'
+        ? element('BoundingBoxOutput', {}, ...BOX_CRS_ELEMENTS)
+        : element('LiteralOutput', {}, element('ows:DataType', {}, DATA_TYPES[type])),
+  );
+}
 
 const PRODUCTION_RESULTS = element(
   'Output',
   {},
   element('ows:Identifier', {}, 'productionResults'),
   element('ows:Title', {}, 'URL to the production result(s)'),
-  element('ComplexOutput', {}, element('Default', {}, FORMAT), element('Supported', {}, FORMAT)),
+  element('ComplexOutput', {}, formatElements([{ mediaType: 'application/octet-stream' }])),
 );
