@@ -210,13 +210,13 @@ const outputs = (process: Process): Xml | Xml[] =>
     ? PRODUCTION_RESULTS
     : process.outputs.map(output);
 
-function output({ id, title, description, type, formats = [] }: ProcessOutput): Xml {
+function output({ id, title, description: text, type, formats = [] }: ProcessOutput): Xml {
   return element(
     'Output',
     {},
     element('ows:Identifier', {}, id),
     element('ows:Title', {}, title),
-    element('ows:Abstract', {}, description),
+    element('ows:Abstract', {}, text),
     type === 'complex'
       ? element('ComplexOutput', {}, formatElements(formats))
       : type === 'bbox'
