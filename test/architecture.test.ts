@@ -162,6 +162,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'operator/schemas.ts',
     'operator/events.ts',
     'processes/archive.ts',
+    'processes/production.ts',
     'simulator',
   ],
   // The composition root and the process around it.

@@ -9,6 +9,8 @@ export interface Client {
   readonly url: string;
   get<T>(path: string, query?: Query): Promise<T>;
   post<T>(path: string, body: unknown): Promise<T>;
+  /** A document as it is. */
+  send<T>(path: string, document: string, type: string): Promise<T>;
   upload<T>(path: string, file: Blob, name: string): Promise<T>;
   delete<T>(path: string): Promise<T>;
   /** Part of an attempt's log, and the offset after it. */
@@ -21,11 +23,12 @@ export function createClient(url: string, deps: Pick<CliDeps, 'fetch'>): Client 
     method: string,
     path: string,
     body?: string | FormData,
+    type = 'application/json',
   ): Promise<Response> => {
     const response = await reach(deps, base + path, {
       method,
       ...(body !== undefined && { body }),
-      ...(typeof body === 'string' && { headers: { 'content-type': 'application/json' } }),
+      ...(typeof body === 'string' && { headers: { 'content-type': type } }),
     });
     if (!response.ok) throw await refusal(response);
     return response;
@@ -34,6 +37,7 @@ export function createClient(url: string, deps: Pick<CliDeps, 'fetch'>): Client 
     url: base,
     get: (path, query = {}) => json(call('GET', path + search(query))),
     post: (path, body) => json(call('POST', path, JSON.stringify(body))),
+    send: (path, document, type) => json(call('POST', path, document, type)),
     upload(path, file, name) {
       const form = new FormData();
       form.set('file', file, name);

@@ -3,6 +3,8 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { PushbroomError, messageOf } from '../errors.ts';
 import type { JobDetails, Result } from '../operator/schemas.ts';
+import { productionType } from '../processes/production.ts';
+import { childText, parseXml } from '../xml.ts';
 import { baseUrl } from './client.ts';
 import type { Client } from './client.ts';
 import { clientCommand, clientOf, DEFAULT_PUBLIC, examples } from './commands.ts';
@@ -23,19 +25,21 @@ interface SubmitFlags extends ClientFlags {
 
 export const submitCommand = (deps: CliDeps): Command =>
   clientCommand('submit', deps)
-    .argument('<file>', 'WPS 1.0.0 Execute (.xml), or {"process": ..., "inputs": {...}} (.json)')
+    .argument(
+      '<file>',
+      'WPS 1.0.0 Execute (.xml), {"process": ..., "inputs": {...}} (.json), or production parameters (.yaml, .json)',
+    )
     .description('submit a job')
     .addOption(
-      new Option('--public <url>', 'public listener, for .xml (PUSHBROOM_PUBLIC_URL)').default(
-        deps.env['PUSHBROOM_PUBLIC_URL'] ?? DEFAULT_PUBLIC,
-      ),
+      new Option(
+        '--public <url>',
+        'public listener, for .xml that names a process (PUSHBROOM_PUBLIC_URL)',
+      ).default(deps.env['PUSHBROOM_PUBLIC_URL'] ?? DEFAULT_PUBLIC),
     )
     .option('--wait', 'show progress until the job has ended; fail if it failed')
     .addHelpText('after', examples('submit demo/request.xml --wait', 'submit request.json --json'))
     .action(async (file: string, flags: SubmitFlags) => {
-      const submitted = file.toLowerCase().endsWith('.json')
-        ? await submitJson(clientOf(flags, deps), file)
-        : await submitXml(deps, baseUrl(flags.public), file);
+      const submitted = await submit(deps, flags, file);
       const { state, job } = submitted.first;
       if (!flags.json) deps.stdout.write(`${`${state} ${job}`.trim()}\n`);
       const last = flags.wait ? await wait(deps, flags, submitted) : submitted.first;
@@ -49,15 +53,45 @@ async function wait(deps: CliDeps, flags: SubmitFlags, submitted: Submitted): Pr
   return await watch(deps, submitted, flags.json ? deps.stderr : deps.stdout, stop.signal);
 }
 
-async function submitJson(client: Client, file: string): Promise<Submitted> {
-  let body: unknown;
+async function submit(deps: CliDeps, flags: SubmitFlags, file: string): Promise<Submitted> {
+  const client = clientOf(flags, deps);
+  const text = await readText(file);
+  const type = typeOf(file);
+  if (type === JSON_TYPE) checkJson(file, text);
+  if (type !== XML_TYPE || isProduction(text)) return submitDocument(client, text, type);
+  const first = await execute(deps, baseUrl(flags.public), text);
+  return { first, look: () => pollStatus(deps, first) };
+}
+
+const JSON_TYPE = 'application/json';
+const XML_TYPE = 'application/xml';
+
+function typeOf(file: string): string {
+  const name = file.toLowerCase();
+  if (name.endsWith('.json')) return JSON_TYPE;
+  return /\.ya?ml$/.test(name) ? 'application/yaml' : XML_TYPE;
+}
+
+function checkJson(file: string, text: string): void {
   try {
-    body = JSON.parse(await readText(file));
+    JSON.parse(text);
   } catch (error) {
-    if (error instanceof PushbroomError) throw error;
     throw new PushbroomError('MALFORMED_REQUEST', `${file} is not JSON: ${messageOf(error)}`);
   }
-  const job = await client.post<JobDetails>('/api/jobs', body);
+}
+
+/** Productions are for operators, and so for the operator API; the public listener says what is wrong with bad XML. */
+function isProduction(document: string): boolean {
+  try {
+    const root = parseXml(document.trimStart());
+    return productionType(childText(root, 'Identifier') ?? '') !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+async function submitDocument(client: Client, document: string, type: string): Promise<Submitted> {
+  const job = await client.send<JobDetails>('/api/jobs', document, type);
   const path = `/api/jobs/${encodeURIComponent(job.id)}`;
   return {
     first: sight(job, []),
@@ -68,11 +102,6 @@ async function submitJson(client: Client, file: string): Promise<Submitted> {
       return { ...sight(now, results), text: stepsText(now) };
     },
   };
-}
-
-async function submitXml(deps: CliDeps, publicUrl: string, file: string): Promise<Submitted> {
-  const first = await execute(deps, publicUrl, await readText(file));
-  return { first, look: () => pollStatus(deps, first) };
 }
 
 const sight = (

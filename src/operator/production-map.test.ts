@@ -101,6 +101,7 @@ test.each<[Record<string, unknown>, string, string]>([
   [{ dateRanges: '2002-04-05' }, 'dateRanges', 'is not a range like'],
   [{ dateRanges: '[2002-04-05:2002-04-06],[2002-05-05:2002-05-06]' }, 'dateRanges', 'several'],
   [{ processorParameters: { 'a b': 1, c: 2 } }, 'processorParameters', 'name of an XML element'],
+  [{ inputPath: [['a']] }, 'inputPath', 'a list may hold texts'],
   [{ processorParameters: deep(40) }, 'processorParameters', 'deeper than 32'],
 ])('%j is refused', (map, locator, message) => {
   let thrown: unknown;

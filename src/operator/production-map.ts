@@ -130,13 +130,20 @@ function textOf(name: string, value: unknown): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'string') return value.trim();
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  if (Array.isArray(value)) return value.map((each) => textOf(name, each)).join(',');
+  if (Array.isArray(value)) return listOf(name, value);
   if (typeof value !== 'object') throw invalid(name, 'its value is neither text, list nor map');
   try {
     return xmlOf(value).xml;
   } catch (error) {
     throw invalid(name, messageOf(error), error);
   }
+}
+
+function listOf(name: string, values: readonly unknown[]): string {
+  if (values.some((each) => typeof each === 'object')) {
+    throw invalid(name, 'a list may hold texts, numbers and truth values alone');
+  }
+  return values.map((each) => textOf(name, each)).join(',');
 }
 
 /** A map with one map in it is that element; any other is what `<parameters>` has in it. */

@@ -121,6 +121,12 @@ test.each([
   expect(refusal).toMatchObject({ status, code, ...(locator && { locator }) });
 });
 
+test('deep JSON is refused', async () => {
+  const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+  const refusal = await post(`{"productionType":"L3","inputPath":${deep}}`, 'application/json');
+  expect(refusal).toMatchObject({ status: 400, code: 'INVALID_PARAMETER', locator: 'inputPath' });
+});
+
 test('whom a job is for is checked in the address, too', async () => {
   const refusal = await post('productionType: L3', 'application/yaml', '?user=../x');
   expect(refusal).toMatchObject({ status: 400, code: 'INVALID_PARAMETER' });
