@@ -9,6 +9,8 @@ import { version } from './version.ts';
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
+  readPassword: async () =>
+    (await import('./cli/ask.ts')).askPassword(process.stdin, process.stderr),
   env: process.env,
   version,
   root: fileURLToPath(new URL('..', import.meta.url)),

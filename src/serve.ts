@@ -294,10 +294,12 @@ const createPublic = ({ config, layout, logger, registry, gate }: ServerParts) =
 
 const createOperator = (parts: ServerParts, closers: (() => unknown)[]) => {
   const { config, layout, logger, store, registry, engines, scheduler } = parts;
-  const { jobs, operations, reload, baseUrl } = parts;
+  const { jobs, operations, gate, reload, baseUrl } = parts;
   const readRemote: LogReaderOptions['readRemote'] = async (attempt, part) =>
     engines.find(({ id }) => id === attempt.engine)?.readLog?.(attempt, part);
   return createOperatorServer({
+    gate,
+    authentication: config.internal.authentication,
     jobs,
     readExecute: createExecuteReader(jobs, config.references, closers),
     registry,

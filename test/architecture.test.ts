@@ -156,9 +156,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'store/store.ts',
   ],
   cli: [
+    'access/password.ts',
     'core',
     'errors.ts',
     'xml.ts',
+    'operator/access-schemas.ts',
     'operator/schemas.ts',
     'operator/events.ts',
     'processes/archive.ts',

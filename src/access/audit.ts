@@ -81,13 +81,21 @@ export async function openAudit({ file, now, warn }: AuditOptions): Promise<Audi
   };
 }
 
-/** It tells who uses the service, and for what. */
-const openToAppend = (file: string): Promise<FileHandle> => open(file, 'a', 0o640);
+const NEWLINE = 0x0a;
+
+/** For nobody else to read: it tells who uses the service, and for what. */
+async function openToAppend(file: string): Promise<FileHandle> {
+  const handle = await open(file, 'a+', 0o640);
+  const { size } = await handle.stat();
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+  // A line that a full disk or a power cut has cut off.
+  if (bytesRead > 0 && buffer[0] !== NEWLINE) await handle.write('\n');
+  return handle;
+}
 
 const BLOCK = 64 * 1024;
 /** Bytes that one page looks at, for a user who has done nothing for long. */
 const MOST_READ = 8 * 1024 * 1024;
-const NEWLINE = 0x0a;
 
 async function readBackwards(file: string, query: AuditQuery): Promise<AuditPage> {
   if (query.after !== undefined && !/^\d{1,15}$/.test(query.after)) {

@@ -28,6 +28,9 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   teardown: async () => (await import('./engines.ts')).teardownCommand,
   groups: async () => (await import('./cluster.ts')).groupsCommand,
   reload: async () => (await import('./cluster.ts')).reloadCommand,
+  share: async () => (await import('./access.ts')).shareCommand,
+  audit: async () => (await import('./access.ts')).auditCommand,
+  'hash-password': async () => (await import('./access.ts')).hashPasswordCommand,
   simulate: async () => (await import('./simulate.ts')).simulateCommand,
 };
 

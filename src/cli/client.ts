@@ -1,5 +1,6 @@
 import { PushbroomError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
+import { authorizationOf, HOW_TO_LOG_IN } from './credentials.ts';
 import type { CliDeps } from './deps.ts';
 
 type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
@@ -17,7 +18,7 @@ export interface Client {
   log(attemptId: string, stream: string, offset: number): Promise<{ text: string; next: number }>;
 }
 
-export function createClient(url: string, deps: Pick<CliDeps, 'fetch'>): Client {
+export function createClient(url: string, deps: Pick<CliDeps, 'fetch' | 'env'>): Client {
   const base = baseUrl(url);
   const call = async (
     method: string,
@@ -68,14 +69,15 @@ export function baseUrl(url: string): string {
   return url.replace(/\/+$/, '');
 }
 
-/** `fetch` whose failure names the server and the remedy. */
+/** `fetch` that logs in, and whose failure names the server and the remedy. */
 export async function reach(
-  deps: Pick<CliDeps, 'fetch'>,
+  deps: Pick<CliDeps, 'fetch' | 'env'>,
   url: string,
-  init: RequestInit = {},
+  { headers, ...init }: RequestInit & { readonly headers?: Record<string, string> } = {},
 ): Promise<Response> {
+  const all = { ...headers, ...authorizationOf(deps.env) };
   try {
-    return await (deps.fetch ?? fetch)(url, init);
+    return await (deps.fetch ?? fetch)(url, { ...init, headers: all });
   } catch (error) {
     if (error instanceof Error && error.name === 'AbortError') throw error;
     const { origin } = new URL(url);
@@ -101,6 +103,9 @@ async function refusal(response: Response): Promise<PushbroomError> {
   try {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- checked in the next line
     const { code, message } = JSON.parse(text) as { code?: ErrorCode; message?: string };
+    if (code === 'UNAUTHENTICATED' && message) {
+      return new PushbroomError(code, `${message}: ${HOW_TO_LOG_IN}`);
+    }
     if (code && message) return new PushbroomError(code, message);
   } catch {
     // Not ours: a proxy, or another program on that port.

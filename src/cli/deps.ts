@@ -36,6 +36,8 @@ interface Signals {
 export interface CliDeps {
   readonly stdout: Output;
   readonly stderr: Output;
+  /** What is typed unseen, or comes on standard input. */
+  readPassword(): Promise<string>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
   /** The checkout or installed package: holds `demo/`. */

@@ -21,7 +21,7 @@ export interface ExecuteResponse extends JobSight {
 
 /** POSTs an Execute document to the public listener, as a portal does. */
 export async function execute(
-  deps: Pick<CliDeps, 'fetch'>,
+  deps: Pick<CliDeps, 'fetch' | 'env'>,
   publicUrl: string,
   document: string,
 ): Promise<ExecuteResponse> {
@@ -35,7 +35,7 @@ export async function execute(
 
 /** Looks at a job's status by its `statusLocation`. */
 export async function pollStatus(
-  deps: Pick<CliDeps, 'fetch'>,
+  deps: Pick<CliDeps, 'fetch' | 'env'>,
   accepted: ExecuteResponse,
 ): Promise<ExecuteResponse> {
   const response = await reach(deps, accepted.statusLocation!);

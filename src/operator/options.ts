@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify';
+import type { Gate } from '../access/gate.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Jobs, Operations } from '../jobs/jobs.ts';
@@ -8,6 +9,9 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { JobChange } from './events.ts';
 
 export interface OperatorOptions {
+  readonly gate: Pick<Gate, 'guard' | 'audit' | 'shares'>;
+  /** Whether only operators who have logged in may ask; else everybody may. */
+  readonly authentication: boolean;
   readonly jobs: Jobs;
   /**
    * Reads a WPS Execute document: its process and its inputs as jobs take them.

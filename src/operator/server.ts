@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { PushbroomError } from '../errors.ts';
 import { createHttp } from '../http.ts';
+import { addAccess, addAccessRoutes } from './access.ts';
 import { addNodeRoutes, addShareRoutes } from './cluster-routes.ts';
 import { addControlRoutes, addExplainRoutes } from './control-routes.ts';
 import { addEngineRoutes } from './engine-routes.ts';
@@ -26,6 +27,7 @@ export async function createOperatorServer(options: OperatorOptions): Promise<Fa
     },
   });
   refuseForeignOrigins(app);
+  addAccess(app, options);
   addPages(app, options);
   addJobRoutes(app, options);
   addTaskRoutes(app, options);
@@ -35,6 +37,7 @@ export async function createOperatorServer(options: OperatorOptions): Promise<Fa
   addEngineRoutes(app, options);
   addShareRoutes(app, options);
   addInventoryRoutes(app, options);
+  addAccessRoutes(app, options);
   await addProcessorRoutes(app, options);
   addEvents(app, options);
   return app;

@@ -13,6 +13,7 @@ import { createRegistry } from '../../src/processes/registry.ts';
 import { systemClock } from '../../src/scheduler/clock.ts';
 import { startScheduler } from '../../src/scheduler/scheduler.ts';
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts';
+import { createTestGate } from '../fixtures/gate.ts';
 import { aJob, product } from '../fixtures/jobs.ts';
 import { createManualEngine } from './manual-engine.ts';
 import type { ManualNode } from './manual-engine.ts';
@@ -124,6 +125,8 @@ export async function startCentre(
   };
   const jobs = createJobs(options);
   const app = await createOperatorServer({
+    gate: createTestGate(jobs),
+    authentication: false,
     jobs,
     readExecute: async () => ({ process: '', inputs: {} }),
     operations: createOperations(options),

@@ -17,6 +17,9 @@ export async function run(argv: readonly string[], change: Partial<CliDeps> = {}
   const code = await runCli(argv, {
     stdout: { write: (text: string) => (written.stdout += text) },
     stderr: { write: (text: string) => (written.stderr += text) },
+    readPassword: async () => {
+      throw new Error('no password was expected to be asked for');
+    },
     env: {},
     version: '1.2.3',
     root: ROOT,

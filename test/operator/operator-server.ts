@@ -12,6 +12,7 @@ import { createOperatorServer } from '../../src/operator/server.ts';
 import { DEFAULT_LIMITS } from '../../src/processes/archive.ts';
 import { createRegistry } from '../../src/processes/registry.ts';
 import type { NodeStatus } from '../../src/scheduler/status.ts';
+import { createTestGate } from '../fixtures/gate.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import type { MemoryJobs } from './memory-jobs.ts';
 
@@ -73,6 +74,8 @@ export async function createTestServer(change: Partial<OperatorOptions> = {}): P
     log: logger,
   });
   const app = await createOperatorServer({
+    gate: createTestGate(jobs),
+    authentication: false,
     jobs,
     readExecute: createExecuteReader(jobs, NO_REFERENCES, []),
     registry,
