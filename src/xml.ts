@@ -111,6 +111,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
 // What is not a Char of XML 1.0 (section 2.2) cannot be carried even escaped; a processor's message may hold it.
 const FORBIDDEN = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu;
 
+/** Whether XML can carry a text as it is. */
+export const isXmlText = (text: string): boolean => text.search(FORBIDDEN) < 0;
+
 /** Makes a text safe for element content and attribute values. */
 export const escapeXml = (text: string): string =>
   text.replaceAll(FORBIDDEN, '\ufffd').replaceAll(/[&<>"']/g, (character) => ESCAPES[character]!);

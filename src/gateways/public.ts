@@ -8,7 +8,7 @@ import type { ServiceInfo } from './service-info.ts';
 import { staging } from './staging.ts';
 import { upload } from './upload.ts';
 import type { Deploy } from './upload.ts';
-import { wps1 } from './wps/v1.ts';
+import { wps } from './wps/wps.ts';
 
 export interface PublicServerOptions extends FrontDoorOptions {
   readonly logger: FastifyBaseLogger;
@@ -31,11 +31,11 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   const door = createFrontDoor(app, options);
 
   await app.register(ogcApi, { prefix: '/ogcapi', door, service });
-  await app.register(wps1, { prefix: '/wps', door, service, exceptionStatus });
+  await app.register(wps, { prefix: '/wps', door, service, exceptionStatus });
   await app.register(staging, { prefix: '/staging', door, stagingDir });
   await app.register(upload, { prefix: '/upload', door, deploy, tempDir, uploadLimit });
   // The paths that portals of Urban TEP have registered (specification B.2, D.9, F.1).
-  await app.register(wps1, {
+  await app.register(wps, {
     prefix: '/bc-wps/wps/:application',
     door,
     service,

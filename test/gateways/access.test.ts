@@ -43,7 +43,7 @@ interface Guarded extends TestServer {
 async function startGuarded(
   options: { anonymous?: true; requests?: GuardOptions['requests'] } = {},
 ): Promise<Guarded> {
-  const memory = createMemoryJobs(PROCESSES);
+  const memory = createMemoryJobs(PROCESSES, directory);
   const events: AuditEvent[] = [];
   const now = Date.now;
   const { anonymous = false, requests } = options;

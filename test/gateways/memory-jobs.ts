@@ -1,8 +1,13 @@
 import { jobId } from '../../src/core/ids.ts';
 import { isJobEnded } from '../../src/core/lifecycle.ts';
 import type { Job, JobId } from '../../src/core/model.ts';
+import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { PushbroomError } from '../../src/errors.ts';
 import type { ExecuteRequest, Jobs, JobStatus, Process } from '../../src/jobs/jobs.ts';
+import { resolveLocal } from '../../src/jobs/resolve-local.ts';
+import { createLayout } from '../../src/layout.ts';
+import { findBuiltin } from '../../src/processes/builtin.ts';
+import { createLocalStager } from '../../src/publication/stage-local.ts';
 
 /** What a test may do to a job: there is no scheduler here, jobs move when they are told to. */
 type Progress = Partial<
@@ -20,7 +25,12 @@ export interface MemoryJobs extends Jobs {
 const ACCEPTED_AT = Date.UTC(2017, 3, 20, 20, 54, 29, 676);
 const NOTHING = { total: 0, finished: 0, failed: 0 };
 
-export function createMemoryJobs(processes: readonly Process[]): MemoryJobs {
+/**
+ * @param directory where results are staged of those processes that the service runs itself: their jobs end at once, as
+ *   they do in the service, unless they are to pause
+ */
+export function createMemoryJobs(processes: readonly Process[], directory: string): MemoryJobs {
+  const stage = createLocalStager(createLayout(directory));
   const jobs = new Map<JobId, JobStatus>();
   const waiters = new Map<JobId, Set<(status: JobStatus) => void>>();
   let announce = Promise.withResolvers<JobId>();
@@ -55,15 +65,22 @@ export function createMemoryJobs(processes: readonly Process[]): MemoryJobs {
       jobs.set(accepted.job.id, accepted);
       announce.resolve(accepted.job.id);
       announce = Promise.withResolvers();
-      return accepted;
+      const { job } = accepted;
+      if (job.workflow.type === 'Local' && job.parameters['pause'] === undefined) {
+        const results = await stage(job, new AbortController().signal);
+        move(job.id, { state: 'successful', percent: 100, results });
+      }
+      return statusOf(job.id);
     },
     status: async (id) => statusOf(id),
-    async list({ states, user, process, limit, after }) {
+    async list({ states, user, process, processes: named, accepted, limit, after }) {
       const found = [...jobs.values()]
         .toReversed()
         .filter(({ state }) => !states || states.includes(state))
         .filter(({ job }) => user === undefined || job.user === user)
-        .filter(({ job }) => process === undefined || job.process === process);
+        .filter(({ job }) => process === undefined || job.process === process)
+        .filter(({ job }) => !named || named.includes(job.process))
+        .filter(({ job }) => job.acceptedAt <= (accepted?.to ?? Infinity));
       const start = Number(after ?? 0);
       const end = start + limit;
       return {
@@ -115,15 +132,36 @@ function checkInputs(process: Process, inputs: Readonly<Record<string, string>>)
 }
 
 function acceptedJob(request: ExecuteRequest, number: number): JobStatus {
+  return {
+    job: jobOf(request, number),
+    control: { group: 'default', priority: 100, isPaused: false },
+    state: 'accepted',
+    updatedAt: ACCEPTED_AT,
+    splitEnded: false,
+    steps: { process: NOTHING, aggregate: NOTHING, format: NOTHING },
+    attempts: 0,
+    percent: 0,
+  };
+}
+
+function jobOf(request: ExecuteRequest, number: number): Job {
   const { process, inputs, caller, response } = request;
+  const kept = { ...(response && { response }) };
+  const unique = (0x10f8bb718406f6 + number).toString(16);
+  const builtin = findBuiltin(process);
+  if (builtin) {
+    const id = jobId('20170420225425', 'Local', unique);
+    const policy = DEFAULT_POLICY;
+    return { ...resolveLocal({ request, builtin, policy, id, acceptedAt: ACCEPTED_AT }), ...kept };
+  }
   const [bundle = '', version = '', processor = ''] = process.split('~');
   const plan = {
     resources: { cpus: 1, memoryMb: 512 },
     wallTimeLimit: 60,
     silenceLimit: 60,
   };
-  const job: Job = {
-    id: jobId('20170420225425', 'L3', (0x10f8bb718406f6 + number).toString(16)),
+  return {
+    id: jobId('20170420225425', 'L3', unique),
     process,
     title: inputs['productionName'] ?? process,
     user: caller.user,
@@ -144,17 +182,7 @@ function acceptedJob(request: ExecuteRequest, number: number): JobStatus {
     periods: [],
     parameters: {},
     inputs,
-    ...(response && { response }),
+    ...kept,
     ...(caller.reference !== undefined && { reference: caller.reference }),
-  };
-  return {
-    job,
-    control: { group: 'default', priority: 100, isPaused: false },
-    state: 'accepted',
-    updatedAt: ACCEPTED_AT,
-    splitEnded: false,
-    steps: { process: NOTHING, aggregate: NOTHING, format: NOTHING },
-    attempts: 0,
-    percent: 0,
   };
 }

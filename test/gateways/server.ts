@@ -116,12 +116,15 @@ export interface TestServer extends AsyncDisposable {
 }
 
 /** A public server over a directory of its own; disposing it fails if it has logged an error that nobody looked at. */
-export async function startServer(options: Partial<PublicServerOptions> = {}): Promise<TestServer> {
+export async function startServer(
+  options: Partial<PublicServerOptions> = {},
+  processes: readonly Process[] = PROCESSES,
+): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), 'pushbroom-gateways-'));
   const stagingDir = join(dir, 'staging');
   const tempDir = join(dir, 'uploads');
   await Promise.all([mkdir(stagingDir), mkdir(tempDir)]);
-  const jobs = createMemoryJobs(PROCESSES);
+  const jobs = createMemoryJobs(processes, dir);
   const errors: string[] = [];
   const app = await createPublicServer({
     logger: pino({ level: 'error' }, { write: (line: string) => void errors.push(line) }),
