@@ -33,7 +33,7 @@ const get = async (server: TestServer, url: string): Promise<Answer> => {
 const execute = (server: TestServer, inputs: unknown, headers: Record<string, string> = {}) =>
   server.app.inject({ method: 'POST', url: EXECUTION, payload: { inputs }, headers });
 
-const ASYNC = { prefer: 'respond-async, wait=10' };
+const ASYNC = { prefer: 'respond-async' };
 
 async function accept(server: TestServer): Promise<string> {
   const response = await execute(server, { inputDataSetName: 'x' }, ASYNC);
@@ -56,7 +56,15 @@ describe('OGC API - Processes', () => {
     await using server = await startServer();
     const { conformsTo } = await get(server, '/ogcapi/conformance');
     const names = conformsTo.map((uri) => uri.split('/').at(-1));
-    expect(names).toEqual(['core', 'ogc-process-description', 'json', 'oas30', 'dismiss']);
+    expect(names).toEqual([
+      'core',
+      'ogc-process-description',
+      'json',
+      'html',
+      'oas30',
+      'job-list',
+      'dismiss',
+    ]);
   });
 
   it('describes itself by OpenAPI 3.0, with every parameter and without references', async () => {
@@ -99,6 +107,9 @@ describe('OGC API - Processes', () => {
       },
     ]);
     expect(JSON.stringify(second.links)).not.toContain('"next"');
+    const previous = second.links.find((l) => l.rel === 'prev');
+    const back = await get(server, previous!.href.replace(BASE.baseUrl, ''));
+    expect(back.processes).toEqual(first.processes);
   });
 
   it('describes the inputs of a process by schemas', async () => {
@@ -110,7 +121,13 @@ describe('OGC API - Processes', () => {
       partitions: { schema: { type: 'integer', enum: [1, 2, 4] } },
       quicklooks: { minOccurs: 0, schema: { type: 'boolean', default: true } },
       regionWKT: {
-        schema: { oneOf: [{ type: 'string' }, { allOf: [{ format: 'ogc-bbox' }, {}] }] },
+        schema: {
+          oneOf: [
+            { type: 'string' },
+            { allOf: [{ format: 'geojson-geometry' }, {}] },
+            { allOf: [{ format: 'ogc-bbox' }, {}] },
+          ],
+        },
       },
     });
     expect(Object.keys(outputs)).toEqual(['production_result', 'result_metadata']);
@@ -237,6 +254,10 @@ describe('OGC API - Processes', () => {
     }
     expect(found).toEqual([ids[2], ids[0]]);
     expect(await get(server, '/ogcapi/jobs?processID=other')).toMatchObject({ jobs: [] });
+    const early = await get(server, '/ogcapi/jobs?datetime=../2017-04-20T20:54:29Z');
+    expect(early.jobs).toEqual([]);
+    const late = await get(server, '/ogcapi/jobs?datetime=../2017-04-20T22:54:30%2B02:00');
+    expect(late.jobs).toHaveLength(3);
     expect(await get(server, '/ogcapi/jobs?type=other')).toMatchObject({ jobs: [] });
   });
 });
@@ -249,6 +270,9 @@ describe('OGC API - Processes, refusing,', () => {
     ['DELETE', '/ogcapi/jobs/none', 404, 'no-such-job', undefined],
     ['GET', '/ogcapi/jobs/none/results', 404, 'no-such-job', undefined],
     ['GET', '/ogcapi/jobs?status=sleeping', 400, 'invalid-parameter-value', undefined],
+    ['GET', '/ogcapi/jobs?datetime=yesterday', 400, 'invalid-parameter-value', undefined],
+    ['GET', '/ogcapi/jobs?datetime=../..', 400, 'invalid-parameter-value', undefined],
+    ['GET', '/ogcapi/jobs?minDuration=1&minDuration=2', 400, 'invalid-parameter-value', undefined],
     ['GET', '/ogcapi/nowhere', 404, 'not-found', undefined],
     ['POST', '/ogcapi/processes/none/execution', 404, 'no-such-process', '{"inputs":{}}'],
     ['POST', EXECUTION, 400, 'invalid-parameter-value', '{}'],
@@ -256,6 +280,7 @@ describe('OGC API - Processes, refusing,', () => {
     ['POST', EXECUTION, 400, 'missing-parameter-value', '{"inputs":{}}'],
     ['POST', EXECUTION, 400, 'invalid-parameter-value', '{"inputs":{"x":{"type":"wrong/type"}}}'],
     ['POST', EXECUTION, 400, 'invalid-parameter-value', '{"inputs":{},"response":"x"}'],
+    ['POST', EXECUTION, 400, 'invalid-parameter-value', '{"inputs":{},"outputs":{"x":{}}}'],
     ['POST', EXECUTION, 400, 'malformed-request', '{'],
     ['POST', EXECUTION, 400, 'malformed-request', ''],
     ['POST', EXECUTION, 413, 'request-too-large', `"${'x'.repeat(60_000)}"`],

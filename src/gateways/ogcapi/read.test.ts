@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PushbroomError } from '../../errors.ts';
+import type { Process } from '../../jobs/jobs.ts';
 import type { InputValue } from '../inputs.ts';
 import { readInputs } from './read.ts';
 
@@ -18,17 +19,30 @@ const box = (corners: [number, number, number, number], crs?: string): InputValu
 
 const CRS84 = 'http://www.opengis.net/def/crs/OGC/1.3/CRS84';
 
+const input = (id: string, type: Process['inputs'][0]['type']) => {
+  const text = { title: id, description: id };
+  return { id, ...text, type, required: false };
+};
+const PROCESS: Process = {
+  id: 'p',
+  title: 'p',
+  description: '',
+  version: '1',
+  inputs: [input('x', 'complex'), input('text', 'string'), input('box', 'bbox')],
+  outputs: [],
+};
+
 /** What the input `x` is read as, or why it is refused. */
 function outcomeOf(value: unknown): unknown {
   try {
-    return readInputs({ x: value }).get('x');
+    return readInputs({ x: value }, PROCESS).get('x');
   } catch (error) {
     return error;
   }
 }
 
 describe('the inputs of a JSON request', () => {
-  it.each<[unknown, InputValue[]]>([
+  it.each<[unknown, InputValue[] | undefined]>([
     ['text', [literal('text')]],
     ['', [literal('')]],
     [0.5, [literal('0.5')]],
@@ -40,7 +54,7 @@ describe('the inputs of a JSON request', () => {
       [{ value: 'one' }, 2],
       [literal('one'), literal('2')],
     ],
-    [[], []],
+    [[], undefined],
     [{ bbox: [5, 47, 15.5, 55] }, [box([5, 47, 15.5, 55])]],
     [{ value: { bbox: [5, 47, 15, 55] } }, [box([5, 47, 15, 55])]],
     [{ bbox: [5, 47, 15, 55], crs: CRS84 }, [box([5, 47, 15, 55], CRS84)]],
@@ -87,11 +101,22 @@ describe('the inputs of a JSON request', () => {
     expect(String(thrown)).toContain(reason);
   });
 
+  it.each([
+    ['text', { type: 'wrong/type' }, 'a string, and not an object'],
+    ['text', { value: { a: 1 } }, 'a string, and not an object'],
+    ['text', { value: ['a'] }, 'a string, and not an object'],
+    ['box', { west: 5 }, 'a bounding box, and not an object'],
+  ])('are no objects where %s is plain: %j', (id, value, reason) => {
+    expect(() => readInputs({ [id]: value }, PROCESS)).toThrow(reason);
+  });
+
   it('are read or refused, whatever the JSON is', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const outcome = outcomeOf(value);
-        expect(outcome instanceof PushbroomError || Array.isArray(outcome)).toBe(true);
+        expect(
+          outcome instanceof PushbroomError || outcome === undefined || Array.isArray(outcome),
+        ).toBe(true);
       }),
     );
   });

@@ -1,54 +1,102 @@
-import { PushbroomError } from '../../errors.ts';
+import type { Process, ProcessInput } from '../../jobs/jobs.ts';
+import { invalid } from '../inputs.ts';
+import type { Inputs, InputValue } from '../inputs.ts';
 
 /**
- * The inputs of an Execute request (OGC 18-062r2, 7.11.2) as the texts that jobs take.
+ * The inputs of an Execute request (OGC 18-062r2, 7.11.2). An empty array gives nothing.
  *
  * @throws INVALID_PARAMETER (locator: the input)
  */
-export const readInputs = (inputs: Readonly<Record<string, unknown>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(inputs).map(([id, value]) => [id, readValue(id, value)]));
-
-function readValue(id: string, value: unknown): string {
-  // Where one value is allowed, a list of one is as good (7.11.2.3).
-  const single = Array.isArray(value) && value.length === 1 ? value[0] : value;
-  if (isPlain(single)) return String(single);
-  if (isObject(single)) {
-    if ('bbox' in single) return readBox(id, single);
-    if ('value' in single) return readQualified(id, single['value']);
-    if ('href' in single) {
-      throw invalid(id, 'inputs by reference are not supported, send the value itself');
-    }
-  }
-  throw invalid(id, 'it must be one string, number, boolean or bbox');
+export function readInputs(inputs: Readonly<Record<string, unknown>>, process: Process): Inputs {
+  const types = new Map(process.inputs.map(({ id, type }) => [id, type]));
+  return new Map(
+    Object.entries(inputs).flatMap(([id, given]) => {
+      const values = (Array.isArray(given) ? given : [given]).map((each: unknown) =>
+        readValue(id, each, types.get(id)),
+      );
+      return values.length > 0 ? [[id, values]] : [];
+    }),
+  );
 }
 
-/** `{ "value": ... }` may hold a box, but no further wrapping. */
-function readQualified(id: string, value: unknown): string {
-  if (isPlain(value)) return String(value);
+function readValue(id: string, value: unknown, type: ProcessInput['type'] | undefined): InputValue {
+  if (isPlain(value)) return { kind: 'literal', text: String(value) };
+  if (!isObject(value)) throw invalid(id, 'it must be a string, number, boolean or object');
+  if ('bbox' in value) return readBox(id, value);
+  if ('href' in value) return readLink(id, value);
+  if ('value' in value) return readQualified(id, value, type);
+  return object(id, value, type);
+}
+
+/** Plain data are no objects, though their texts could be. */
+function object(
+  id: string,
+  value: unknown,
+  type: ProcessInput['type'] | undefined,
+  mediaType = 'application/json',
+): InputValue {
+  if (type === undefined || type === 'complex' || type === 'wkt') {
+    return { kind: 'complex', content: Buffer.from(JSON.stringify(value)), mediaType };
+  }
+  throw invalid(
+    id,
+    `it must be ${type === 'bbox' ? 'a bounding box' : `a ${type}`}, and not an object`,
+  );
+}
+
+/** `{ "value": ..., "mediaType": ..., "encoding": ... }`; the members of 1.0's drafts are in a `format` of their own. */
+function readQualified(
+  id: string,
+  qualified: Record<string, unknown>,
+  type: ProcessInput['type'] | undefined,
+): InputValue {
+  const { value } = qualified;
+  const { mediaType, encoding } = formatOf(qualified);
   if (isObject(value) && 'bbox' in value) return readBox(id, value);
-  throw invalid(id, 'its value must be one string, number, boolean or bbox');
+  if (typeof value === 'string' && (mediaType !== undefined || encoding !== undefined)) {
+    const isBase64 = encoding === 'base64' || encoding === 'binary';
+    const content = Buffer.from(value, isBase64 ? 'base64' : 'utf8');
+    return { kind: 'complex', content, ...(mediaType !== undefined && { mediaType }) };
+  }
+  if (isPlain(value)) return { kind: 'literal', text: String(value) };
+  if (isObject(value) || Array.isArray(value)) return object(id, value, type, mediaType);
+  throw invalid(id, 'its value must be a string, number, boolean or object');
 }
 
-const LONGITUDE_FIRST = 'http://www.opengis.net/def/crs/OGC/1.3/CRS84';
-const LATITUDE_FIRST = 'http://www.opengis.net/def/crs/EPSG/0/4326';
+function readLink(id: string, link: Record<string, unknown>): InputValue {
+  const { href, type } = link;
+  if (typeof href !== 'string') throw invalid(id, 'its href must be a string');
+  const { mediaType = type, encoding } = formatOf(link);
+  return {
+    kind: 'reference',
+    href,
+    ...(typeof mediaType === 'string' && { mediaType }),
+    ...(encoding === 'base64' && { encoding }),
+  };
+}
 
-/** `lon0,lat0,lon1,lat1` in degrees. */
-function readBox(id: string, { bbox, crs = LONGITUDE_FIRST }: Record<string, unknown>): string {
-  if (crs !== LONGITUDE_FIRST && crs !== LATITUDE_FIRST) {
-    throw invalid(id, `its crs must be ${LONGITUDE_FIRST} or ${LATITUDE_FIRST}`);
-  }
+function formatOf(qualified: Record<string, unknown>): {
+  readonly mediaType?: string;
+  readonly encoding?: string;
+} {
+  const format = isObject(qualified['format']) ? qualified['format'] : qualified;
+  const { mediaType, encoding } = format;
+  return {
+    ...(typeof mediaType === 'string' && { mediaType }),
+    ...(typeof encoding === 'string' && { encoding }),
+  };
+}
+
+function readBox(id: string, { bbox, crs }: Record<string, unknown>): InputValue {
   if (!Array.isArray(bbox) || bbox.length !== 4 || !bbox.every(Number.isFinite)) {
     throw invalid(id, 'its bbox must be four numbers');
   }
-  const [x0, y0, x1, y1] = bbox as [number, number, number, number];
-  const [lon0, lat0, lon1, lat1] = crs === LONGITUDE_FIRST ? [x0, y0, x1, y1] : [y0, x0, y1, x1];
-  if (
-    Math.max(Math.abs(lon0), Math.abs(lon1)) > 180 ||
-    Math.max(Math.abs(lat0), Math.abs(lat1)) > 90
-  ) {
-    throw invalid(id, 'its bbox is not in degrees of longitude and latitude');
-  }
-  return [lon0, lat0, lon1, lat1].join(',');
+  if (crs !== undefined && typeof crs !== 'string') throw invalid(id, 'its crs must be a string');
+  return {
+    kind: 'bbox',
+    corners: bbox as [number, number, number, number],
+    ...(crs !== undefined && { crs }),
+  };
 }
 
 const isPlain = (value: unknown): value is string | number | boolean =>
@@ -56,6 +104,3 @@ const isPlain = (value: unknown): value is string | number | boolean =>
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const invalid = (id: string, reason: string): PushbroomError =>
-  new PushbroomError('INVALID_PARAMETER', `input '${id}': ${reason}`, { locator: id });

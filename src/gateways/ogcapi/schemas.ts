@@ -9,7 +9,8 @@ import type { JobState } from '../../core/model.ts';
 const dictionary = <T extends TSchema>(values: T) =>
   Type.Unsafe<Record<string, Static<T>>>({ type: 'object', additionalProperties: values });
 
-const words = <const T extends string[]>(...values: T) => Type.Enum(values, { type: 'string' });
+const words = <const T extends string[]>(...values: T) =>
+  Type.Unsafe<T[number]>({ type: 'string', enum: values });
 
 export const Link = Type.Object({
   href: Type.String({ description: 'An absolute URL' }),
@@ -84,7 +85,20 @@ export type StatusInfo = Static<typeof StatusInfo>;
 
 export const JobList = Type.Object({ jobs: Type.Array(StatusInfo), links: Links });
 
-export const Results = dictionary(Type.Union([Link, Type.Array(Link)]));
+const Qualified = Type.Object({
+  value: Type.Union([Type.String(), dictionary(Type.Unknown()), Type.Array(Type.Unknown())]),
+  mediaType: Type.String(),
+  encoding: Type.Optional(words('base64')),
+});
+
+const Box = Type.Object({
+  bbox: Type.Array(Type.Number(), { minItems: 4, maxItems: 4 }),
+  crs: Type.Optional(Type.String()),
+});
+
+const Value = Type.Union([Type.String(), Type.Number(), Type.Boolean(), Link, Qualified, Box]);
+
+export const Results = dictionary(Type.Union([...Value.anyOf, Type.Array(Value)]));
 export type Results = Static<typeof Results>;
 
 export const Exception = Type.Object({
@@ -95,32 +109,69 @@ export const Exception = Type.Object({
 });
 export type Exception = Static<typeof Exception>;
 
+const Output = Type.Object({
+  transmissionMode: Type.Optional(words('value', 'reference')),
+  format: Type.Optional(
+    Type.Object({
+      mediaType: Type.Optional(Type.String()),
+      encoding: Type.Optional(Type.String()),
+      schema: Type.Optional(Type.Unknown()),
+    }),
+  ),
+});
+
 export const ExecuteBody = Type.Object({
   inputs: Type.Unsafe<Record<string, unknown>>({
     type: 'object',
     additionalProperties: true,
     description:
-      'By input id: a string, number or boolean, { "value": ... } around one of them, or { "bbox": [...] } for a region',
+      'By input id: a value, { "value": ... } with its mediaType and encoding, { "bbox": [...] }, { "href": ... }, or ' +
+      'an array of them',
   }),
-  outputs: Type.Optional(Type.Unknown({ description: 'All outputs are delivered, by reference' })),
+  outputs: Type.Optional(
+    Type.Unsafe<Record<string, Static<typeof Output>>>({
+      ...dictionary(Output),
+      description: 'By output id; all outputs where there are none',
+    }),
+  ),
   response: Type.Optional(words('raw', 'document')),
 });
+export type ExecuteBody = Static<typeof ExecuteBody>;
 
 /** Items of a page where the request does not say. */
 export const DEFAULT_LIMIT = 100;
 
+const f = Type.Optional(
+  Type.Enum(['json', 'html'], { type: 'string', description: 'Overrides the header Accept' }),
+);
+export const FormatQuery = Type.Object({ f });
+
 const limit = Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: DEFAULT_LIMIT }));
 
 export const ProcessQuery = Type.Object({
+  f,
   limit,
   offset: Type.Optional(Type.Integer({ minimum: 0, default: 0 })),
 });
 
+/** The standard has a list of one. */
+const seconds = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1, maxItems: 1 });
+
 export const JobListQuery = Type.Object({
+  f,
   limit,
   after: Type.Optional(Type.String({ description: 'Taken from the link `next`' })),
   status: Type.Optional(Type.Array(State)),
-  processID: Type.Optional(Type.String()),
+  processID: Type.Optional(Type.Array(Type.String({ maxLength: 500 }), { maxItems: 50 })),
   type: Type.Optional(Type.Array(Type.String())),
+  datetime: Type.Optional(
+    Type.String({
+      maxLength: 100,
+      description:
+        'When the job was created: a date-time of RFC 3339, or an interval of two with `/` between them, `..` for an open end',
+    }),
+  ),
+  minDuration: Type.Optional(seconds),
+  maxDuration: Type.Optional(seconds),
 });
 export type JobListQuery = Static<typeof JobListQuery>;

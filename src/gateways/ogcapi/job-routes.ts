@@ -1,0 +1,81 @@
+import { Type } from 'typebox';
+import { answers, resultAnswers } from './answers.ts';
+import type { Routes } from './answers.ts';
+import { outcomeOf } from './execute.ts';
+import { readJobQuery } from './job-list.ts';
+import { wantsPage } from './pages.ts';
+import { deliveriesOf, resultsDocument, sendResults } from './results.ts';
+import { FormatQuery, JobList, JobListQuery, StatusInfo } from './schemas.ts';
+import { link, statusInfo } from './write.ts';
+
+const params = Type.Object({ jobId: Type.String() });
+
+/** What was executed. */
+export const jobRoutes: Routes = async (app, { door, apiUrl }) => {
+  app.get(
+    '/jobs',
+    {
+      schema: {
+        summary: 'Jobs',
+        querystring: JobListQuery,
+        response: answers('A page of the list of jobs, the newest first', JobList),
+      },
+    },
+    async (request) => {
+      const api = apiUrl(request);
+      const links = [link(`${api}/jobs`, 'self', 'This list')];
+      // Every job is one of a process; the standard leaves room for others.
+      if (request.query.type?.includes('process') === false) return { jobs: [], links };
+      const query = readJobQuery(request.query, Date.now());
+      const { items, next } = await door.jobs(request).list(query);
+      if (next !== undefined) {
+        const search = new URLSearchParams(new URL(request.url, api).search);
+        search.set('after', next);
+        links.push(link(`${api}/jobs?${search.toString()}`, 'next', 'The next page'));
+      }
+      return { jobs: items.map((status) => statusInfo(api, status)), links };
+    },
+  );
+
+  const status = answers('How far it has come', StatusInfo);
+  app.get(
+    '/jobs/:jobId',
+    { schema: { summary: 'A job', params, querystring: FormatQuery, response: status } },
+    async (request) =>
+      statusInfo(apiUrl(request), await door.jobs(request).status(request.params.jobId)),
+  );
+
+  app.delete(
+    '/jobs/:jobId',
+    { schema: { summary: 'Dismiss a job', params, response: status } },
+    async (request) =>
+      statusInfo(apiUrl(request), await door.jobs(request).dismiss(request.params.jobId)),
+  );
+};
+
+/** What has come of it. */
+export const resultRoutes: Routes = async (app, { door }) => {
+  app.get(
+    '/jobs/:jobId/results',
+    {
+      schema: {
+        summary: 'Results of a job',
+        description: 'As Execute asked for them; `f=json` gives a document in any case',
+        params,
+        querystring: FormatQuery,
+        response: resultAnswers,
+      },
+    },
+    async (request, reply) => {
+      const outcome = await outcomeOf(door, request, request.params.jobId);
+      if (wantsPage(request)) {
+        const links = deliveriesOf(outcome).map((each) => ({
+          ...each,
+          transmission: 'reference' as const,
+        }));
+        return reply.send(await resultsDocument(outcome, links));
+      }
+      return sendResults(reply, outcome, request.query.f === 'json' ? 'document' : undefined);
+    },
+  );
+};

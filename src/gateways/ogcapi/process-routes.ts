@@ -1,0 +1,92 @@
+import { Type } from 'typebox';
+import { answers, resultAnswers } from './answers.ts';
+import type { Routes } from './answers.ts';
+import { processDescription, processSummary } from './describe.ts';
+import { execute } from './execute.ts';
+import {
+  DEFAULT_LIMIT,
+  ExecuteBody,
+  FormatQuery,
+  ProcessDescription,
+  ProcessList,
+  ProcessQuery,
+  StatusInfo,
+} from './schemas.ts';
+import { pageLinks } from './write.ts';
+
+const params = Type.Object({ processId: Type.String() });
+
+/** What can be executed. */
+export const processRoutes: Routes = async (app, { door, apiUrl }) => {
+  app.get(
+    '/processes',
+    {
+      schema: {
+        summary: 'Processes',
+        querystring: ProcessQuery,
+        response: answers('A page of the list of processes', ProcessList),
+      },
+    },
+    async (request) => {
+      const { limit = DEFAULT_LIMIT, offset = 0 } = request.query;
+      const api = apiUrl(request);
+      const processes = await door.jobs(request).processes();
+      return {
+        processes: processes
+          .slice(offset, offset + limit)
+          .map((process) => processSummary(api, process)),
+        links: pageLinks(`${api}/processes`, { limit, offset }, processes.length),
+      };
+    },
+  );
+
+  app.get(
+    '/processes/:processId',
+    {
+      schema: {
+        summary: 'A process',
+        params,
+        querystring: FormatQuery,
+        response: answers('Its inputs and outputs', ProcessDescription),
+      },
+    },
+    async (request) =>
+      processDescription(
+        apiUrl(request),
+        await door.jobs(request).process(request.params.processId),
+      ),
+  );
+};
+
+/** How it is executed. */
+export const executionRoutes: Routes = async (app, { door, apiUrl }) => {
+  app.post(
+    '/processes/:processId/execution',
+    {
+      schema: {
+        summary: 'Execute a process',
+        params,
+        headers: Type.Object({
+          prefer: Type.Optional(
+            Type.String({ description: 'respond-async, respond-sync, wait=<seconds>' }),
+          ),
+        }),
+        body: ExecuteBody,
+        response: {
+          ...resultAnswers,
+          201: {
+            description: 'The status of the job that was accepted',
+            content: { 'application/json': { schema: StatusInfo } },
+            headers: { Location: { type: 'string', description: 'URL of the status' } },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      const { params: asked, headers, body } = request;
+      const process = await door.jobs(request).process(asked.processId);
+      const execution = { door, api: apiUrl(request), process, body, prefer: headers.prefer };
+      return execute(execution, request, reply);
+    },
+  );
+};
