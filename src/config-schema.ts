@@ -83,22 +83,21 @@ const DATASET = group({
   visibleTo: Type.Optional(AUDIENCE),
 });
 
-/** Those who may log in by a password; also the content of `access.usersFile`. */
-export const USERS = Type.Array(
-  group({
-    name: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{1,100}$' }),
-    passwordHash: optionalText,
-    role: Type.Enum(['user', 'operator', 'administrator'], { default: 'user' }),
-    groups: Type.Array(text, { default: [] }),
-    actsForOthers: Type.Boolean({ default: false }),
-  }),
-  { default: [] },
-);
+const USER = group({
+  name: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{1,100}$' }),
+  passwordHash: optionalText,
+  role: Type.Enum(['user', 'operator', 'administrator'], { default: 'user' }),
+  groups: Type.Array(text, { default: [] }),
+  actsForOthers: Type.Boolean({ default: false }),
+});
+
+/** The content of `access.usersFile`. */
+export const USERS = Type.Array(USER);
 export type UserSettings = Static<typeof USERS>[number];
 
 /** Who may ask, and for what. `access` says what everything means. */
 const ACCESS = section({
-  users: USERS,
+  users: Type.Array(USER, { default: [] }),
   usersFile: optionalText,
   oidc: Type.Optional(
     group({

@@ -1,14 +1,7 @@
-import { scryptSync } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cheapHash } from '../../test/fixtures/passwords.ts';
 import { hashPassword, matches, NO_PASSWORD, parsePasswordHash } from './password.ts';
-
-/** A hash as another program may have made it, at no cost. */
-const cheap = (password: string): string => {
-  const salt = Buffer.from('0123456789abcdef');
-  const key = scryptSync(password, salt, 32, { N: 16, r: 1, p: 1 });
-  return `scrypt$16$1$1$${salt.toString('base64')}$${key.toString('base64')}`;
-};
 
 describe('a password', () => {
   it('matches its own hash, which nobody else has', async () => {
@@ -23,7 +16,7 @@ describe('a password', () => {
   it('matches that hash and no other, whatever it is', async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'binary' }), fc.string(), async (password, other) => {
-        const hash = parsePasswordHash(cheap(password.normalize('NFC')));
+        const hash = parsePasswordHash(cheapHash(password.normalize('NFC')));
         expect(await matches(password, hash)).toBe(true);
         expect(await matches(other, hash)).toBe(
           other.normalize('NFC') === password.normalize('NFC'),

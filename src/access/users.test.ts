@@ -1,20 +1,14 @@
-import { scryptSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { cheapHash } from '../../test/fixtures/passwords.ts';
 import { createUsers } from './users.ts';
 import type { User } from './users.ts';
 
-/** Hashes of no cost: only that of unknown users takes its time. */
-function hashOf(password: string): string {
-  const salt = Buffer.from('0123456789abcdef');
-  const key = scryptSync(password, salt, 32, { N: 16, r: 1, p: 1 });
-  return `scrypt$16$1$1$${salt.toString('base64')}$${key.toString('base64')}`;
-}
 const aUser = (name: string, password?: string): User => ({
   name,
   role: 'user',
   groups: [],
   actsForOthers: false,
-  ...(password !== undefined && { passwordHash: hashOf(password) }),
+  ...(password !== undefined && { passwordHash: cheapHash(password) }),
 });
 
 function start(failures = 2) {

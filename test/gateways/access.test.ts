@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../src/access/audit.ts';
 import type { GuardOptions } from '../../src/access/guard.ts';
-import { hashPassword } from '../../src/access/password.ts';
 import { createJobsFor } from '../../src/access/restrict.ts';
 import { openShares } from '../../src/access/share.ts';
 import { createUsers } from '../../src/access/users.ts';
@@ -12,6 +11,7 @@ import type { User } from '../../src/access/users.ts';
 import { createVisibility } from '../../src/access/visibility.ts';
 import type { Jobs } from '../../src/jobs/jobs.ts';
 import { createTestGate } from '../fixtures/gate.ts';
+import { basic, cheapHash } from '../fixtures/passwords.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import type { MemoryJobs } from './memory-jobs.ts';
 import { PROCESSES, startServer } from './server.ts';
@@ -23,7 +23,7 @@ const NOBODY = { role: 'user', groups: [], actsForOthers: false } as const;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'pushbroom-access-'));
-  const passwordHash = await hashPassword('secret');
+  const passwordHash = cheapHash('secret');
   users = [
     { ...NOBODY, name: 'alice', passwordHash, groups: ['subset'] },
     { ...NOBODY, name: 'bob', passwordHash },
@@ -73,10 +73,10 @@ async function startGuarded(
 }
 
 const as = (name: string, more: Record<string, string> = {}) => ({
-  authorization: `Basic ${Buffer.from(`${name}:secret`).toString('base64')}`,
+  ...basic(name),
   ...more,
 });
-const WRONG = { authorization: `Basic ${Buffer.from('alice:wrong').toString('base64')}` };
+const WRONG = basic('alice', 'wrong');
 
 const SUBSET = 'urbantep-subsetting~1.0~Subset';
 const INDICES = 'timescan~1.0~Indices';

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openAudit } from '../../src/access/audit.ts';
-import { hashPassword, matches, parsePasswordHash } from '../../src/access/password.ts';
+import { matches, parsePasswordHash } from '../../src/access/password.ts';
 import { openShares } from '../../src/access/share.ts';
 import { createUsers } from '../../src/access/users.ts';
 import type { User } from '../../src/access/users.ts';
 import { createTestGate } from '../fixtures/gate.ts';
+import { basic, cheapHash } from '../fixtures/passwords.ts';
 import { createMemoryJobs, PROCESS } from './memory-jobs.ts';
 import { run } from './command-line.ts';
 import { createTestServer } from './operator-server.ts';
@@ -16,7 +17,7 @@ let directory: string;
 let users: readonly User[];
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'pushbroom-operators-'));
-  const passwordHash = await hashPassword('secret');
+  const passwordHash = cheapHash('secret');
   users = (['user', 'operator', 'administrator'] as const).map((role) => ({
     name: `some-${role}`,
     passwordHash,
@@ -45,9 +46,7 @@ async function start(authentication: boolean, anonymous = false) {
   return Object.assign(server, { jobs, audit, shares, url });
 }
 
-const as = (name: string) => ({
-  authorization: `Basic ${Buffer.from(`some-${name}:secret`).toString('base64')}`,
-});
+const as = (name: string) => basic(`some-${name}`);
 
 describe('the internal listener', () => {
   it('is open where nothing else is said', async () => {
