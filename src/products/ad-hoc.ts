@@ -39,6 +39,7 @@ function readPattern(pattern: string, { root, allowed, storages }: Archive): str
   if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(pattern)) {
     throw new Error(`"${shown}" has a part "." or "..", which is not allowed`);
   }
+  checkPattern(pattern, storages);
   if (root === undefined && !pattern.startsWith('/') && !isUrl(pattern)) {
     throw new Error(
       `"${shown}" is relative, and the service has no archive.root: give an absolute path`,
@@ -48,7 +49,6 @@ function readPattern(pattern: string, { root, allowed, storages }: Archive): str
     root !== undefined && isUrl(root) && !pattern.startsWith('/') && !isUrl(pattern)
       ? `${withoutSlash(root)}/${pattern}`
       : resolvePattern(pattern, root ?? '/');
-  checkPattern(absolute, storages);
   const { base } = levelsOf(absolute);
   if (!allowed.some((place) => isBelow(base, place))) {
     const known = allowed.join(', ') || 'nowhere: archive.allowed is empty';
