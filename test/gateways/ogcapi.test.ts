@@ -1,3 +1,4 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, it } from 'vitest';
 import type { JobResult } from '../../src/core/model.ts';
 import { startServer } from './server.ts';
@@ -74,6 +75,7 @@ describe('OGC API - Processes', () => {
     expect(response.body).not.toContain('$ref');
     expect(response.body).not.toContain('patternProperties');
     const document = response.json();
+    expect(await new Validator().validate(document)).toEqual({ valid: true });
     expect(document).toMatchObject({ openapi: '3.0.3', servers: [{ url: BASE.baseUrl }] });
     expect(Object.keys(document.paths)).toEqual([
       '/ogcapi',
@@ -259,6 +261,66 @@ describe('OGC API - Processes', () => {
     const late = await get(server, '/ogcapi/jobs?datetime=../2017-04-20T22:54:30%2B02:00');
     expect(late.jobs).toHaveLength(3);
     expect(await get(server, '/ogcapi/jobs?type=other')).toMatchObject({ jobs: [] });
+  });
+});
+
+describe('the pages of OGC API - Processes', () => {
+  const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+
+  it.each([
+    '',
+    '/conformance',
+    '/processes',
+    '/processes/timescan~1.0~Indices',
+    '/jobs',
+    '/jobs/ID',
+    '/jobs/ID/results',
+  ])('say at %j all that the JSON says, with its links', async (path) => {
+    await using server = await startServer(BASE);
+    const id = await accept(server);
+    server.jobs.move(id, { state: 'successful', percent: 100, endedAt: 1000, results: RESULTS });
+    const url = `/ogcapi${path.replace('ID', id)}`;
+    const json = JSON.stringify((await server.app.inject(url)).json());
+    const { headers, body } = await server.app.inject({ url, headers: { accept: BROWSER } });
+    expect(headers['content-type']).toBe('text/html; charset=utf-8');
+    expect(headers['content-security-policy']).toContain("default-src 'none'");
+    for (const [, href] of json.matchAll(/"href":"(.*?)"/g)) {
+      expect(body).toContain(`<a href="${href!.replaceAll('&', '&amp;')}">`);
+    }
+    expect(body).not.toContain('<script');
+    expect((await server.app.inject(`${url}?f=html`)).body).toBe(body);
+    const asked = await server.app.inject({ url: `${url}?f=json`, headers: { accept: BROWSER } });
+    expect(asked.headers['content-type']).toMatch(/^application\/json/);
+  });
+
+  it('escape what others have written', async () => {
+    await using server = await startServer();
+    const id = await accept(server);
+    const message = '<script>alert("x")</script>';
+    server.jobs.move(id, { state: 'failed', message, endedAt: 1000 });
+    const job = await server.app.inject(`/ogcapi/jobs/${id}?f=html`);
+    expect(job.body).toContain('&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;');
+    const process = await server.app.inject('/ogcapi/processes/timescan~1.0~Indices?f=html');
+    expect(process.body).toContain('<h1>Indices &amp; &lt;TimeScan&gt;</h1>');
+    const none = await server.app.inject('/ogcapi/processes/%3Cscript%3E?f=html');
+    expect(none.statusCode).toBe(404);
+    expect(none.headers['content-type']).toMatch(/^text\/html/);
+    expect(none.body).not.toContain('<script');
+  });
+
+  it.each([
+    [undefined, 'json'],
+    ['*/*', 'json'],
+    ['application/json', 'json'],
+    ['text/html;q=0.5, application/json', 'json'],
+    ['application/json;q=0.5, text/html', 'html'],
+    [BROWSER, 'html'],
+  ])('are for who accepts %s: %s', async (accepted, type) => {
+    await using server = await startServer();
+    const headers = accepted === undefined ? {} : { accept: accepted };
+    const response = await server.app.inject({ url: '/ogcapi/processes', headers });
+    expect(response.headers['content-type']).toContain(type);
+    expect(response.headers.vary).toBe('accept');
   });
 });
 

@@ -10,6 +10,7 @@ import type { Process, ProcessInput, ProcessOutput } from '../../src/jobs/jobs.t
 import { createTestGate } from '../fixtures/gate.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import type { MemoryJobs } from './memory-jobs.ts';
+import { holdToPromises } from './ogcapi-promise.ts';
 
 const input = (
   id: string,
@@ -140,6 +141,7 @@ export async function startServer(
     ...options,
   });
   await app.ready();
+  holdToPromises(app);
   return {
     app,
     jobs,

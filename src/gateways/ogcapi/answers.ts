@@ -27,12 +27,14 @@ export const answers = <T extends TSchema>(description: string, schema: T) => ({
   ...exceptions,
 });
 
+const RawValue = Type.Unknown({ description: 'A single value that is JSON itself' });
+
 /** What a job has left, in whatever form was asked for. */
 export const resultAnswers = {
   200: {
     description: 'The results: a document, one value with its own type, or several',
     content: {
-      'application/json': { schema: Results },
+      'application/json': { schema: Type.Union([Results, RawValue]) },
       'multipart/related': { schema: Type.String() },
       'text/plain': { schema: Type.String() },
       '*/*': { schema: Type.Unsafe({ type: 'string', format: 'binary' }) },
