@@ -1,6 +1,7 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { doors } from './doors.ts';
 import { history } from './history.ts';
 import { local } from './local.ts';
 import { locality } from './locality.ts';
@@ -17,6 +18,7 @@ import { webhdfs } from './webhdfs.ts';
 import { yarn } from './yarn.ts';
 
 const BENCHES: Readonly<Record<string, Bench>> = {
+  doors,
   history,
   local,
   locality,

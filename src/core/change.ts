@@ -171,6 +171,14 @@ export type Change =
     }
   | Fleeting;
 
+/** The job of which a change is news. */
+export function jobIdOf(change: Change): JobId | undefined {
+  if ('jobId' in change) return change.jobId;
+  if ('job' in change) return change.job.id;
+  if ('attempt' in change) return change.attempt.jobId;
+  return 'task' in change ? change.task.jobId : undefined;
+}
+
 /** `<engine>/<node>` */
 export type NodeKey = string;
 

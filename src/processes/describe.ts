@@ -1,3 +1,4 @@
+import { QUOTATION } from '../jobs/jobs.ts';
 import type { Process, ProcessInput, ProcessOutput } from '../jobs/jobs.ts';
 import type { Dataset } from '../products/dataset.ts';
 import { offeredAggregation } from './aggregation.ts';
@@ -8,8 +9,23 @@ export const reads = (processor: ProcessorDescriptor, dataset: Dataset): boolean
   processor.inputProductTypes.length === 0 ||
   processor.inputProductTypes.some((type) => type === '*' || type === dataset.productType);
 
+/** Descriptions are asked for with every request, and neither bundles nor datasets ever change. */
+const known = new WeakMap<readonly Dataset[], WeakMap<ProcessorDescriptor, Process>>();
+
 /** A processor as something to execute, with the inputs of specification B.5 in its order. */
 export function describe(
+  bundle: { readonly name: string; readonly version: string },
+  processor: ProcessorDescriptor,
+  datasets: readonly Dataset[],
+): Process {
+  const ofDatasets = known.get(datasets) ?? new WeakMap<ProcessorDescriptor, Process>();
+  known.set(datasets, ofDatasets);
+  const found = ofDatasets.get(processor) ?? describeAnew(bundle, processor, datasets);
+  ofDatasets.set(processor, found);
+  return found;
+}
+
+function describeAnew(
   bundle: { readonly name: string; readonly version: string },
   processor: ProcessorDescriptor,
   datasets: readonly Dataset[],
@@ -22,6 +38,7 @@ export function describe(
     description: processor.description,
     version: processor.version,
     inputs: [
+      JOB_QUOTATION,
       PRODUCTION_NAME,
       { ...INPUT_DATASET, ...(names.length > 0 && { allowed: [...new Set(names)] }) },
       MIN_DATE,
@@ -88,6 +105,16 @@ const outputFormat = ([first, ...others]: readonly string[]): ProcessInput => ({
   ...(first !== undefined && { allowed: [...new Set([first, ...others])], defaultValue: first }),
   required: false,
 });
+
+/** By being there it tells portals to ask for quotations (specification B.5). */
+const JOB_QUOTATION: ProcessInput = {
+  id: QUOTATION,
+  title: 'Job Quotation',
+  description: 'Flag: quotation request (true) or real request (false)',
+  type: 'string',
+  allowed: ['true', 'false'],
+  required: false,
+};
 
 const PRODUCTION_NAME: ProcessInput = {
   id: 'productionName',

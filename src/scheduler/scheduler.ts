@@ -1,3 +1,4 @@
+import { jobIdOf } from '../core/change.ts';
 import type { Change } from '../core/change.ts';
 import { explain } from '../core/explain.ts';
 import type { Explanation } from '../core/explain.ts';
@@ -285,10 +286,8 @@ class Loop {
   #announce(changes: readonly Change[]): void {
     const touched = new Set<JobId>();
     for (const change of changes) {
-      if ('jobId' in change) touched.add(change.jobId);
-      else if ('job' in change) touched.add(change.job.id);
-      else if ('attempt' in change) touched.add(change.attempt.jobId);
-      else if ('task' in change) touched.add(change.task.jobId);
+      const id = jobIdOf(change);
+      if (id !== undefined) touched.add(id);
     }
     if (touched.size > 0) for (const listener of this.#listeners) listener(touched);
   }

@@ -119,9 +119,18 @@ export function writeDescriptions(processes: readonly Process[]): string {
         'xml:lang': 'en',
         ...rootAttributes('wpsDescribeProcess'),
       },
-      processes.map(description),
+      processes.map(descriptionOf),
     ),
   );
+}
+
+/** Of hundreds of processes it takes a while. */
+const written = new WeakMap<Process, Xml>();
+
+function descriptionOf(process: Process): Xml {
+  const found = written.get(process) ?? description(process);
+  written.set(process, found);
+  return found;
 }
 
 const description = (process: Process): Xml =>

@@ -5,6 +5,7 @@ import type { Reads } from '../queries.ts';
 import type { Store } from '../store.ts';
 import { openDatabase } from './database.ts';
 import { createLoader } from './load.ts';
+import { ViewCache } from './view-cache.ts';
 import { createWriter } from './writer.ts';
 
 /** SQLite's result codes for a disk that takes no more (https://sqlite.org/rescode.html): FULL and IOERR_WRITE. */
@@ -33,6 +34,7 @@ export function openSqlite(path: string, { maxPages }: { maxPages?: number } = {
   const database = openDatabase(path);
   if (maxPages !== undefined) database.exec(`PRAGMA max_page_count = ${maxPages}`);
   const writer = createWriter(database);
+  const views = new ViewCache();
 
   // Kysely takes a quarter of a server's memory and start; nothing is asked before it has started.
   let loading: Promise<Reads> | undefined;
@@ -68,13 +70,14 @@ export function openSqlite(path: string, { maxPages }: { maxPages?: number } = {
           })
         : error;
     }
+    views.forget(changes);
     for (const change of changes) if (change.type === 'forgetJob') writer.forget(change.jobId);
   }
 
   return {
     ...createLoader(database),
     commit: async (changes) => commit(changes),
-    job: async (...query) => (await reads()).job(...query),
+    job: (id) => views.get(id, async () => (await reads()).job(id)),
     jobs: async (...query) => (await reads()).jobs(...query),
     tasks: async (...query) => (await reads()).tasks(...query),
     task: async (...query) => (await reads()).task(...query),
@@ -82,6 +85,7 @@ export function openSqlite(path: string, { maxPages }: { maxPages?: number } = {
     finishedTasks: async (...query) => (await reads()).finishedTasks(...query),
     finishedByKey: async (...query) => (await reads()).finishedByKey(...query),
     tasksAfter: async (...query) => (await reads()).tasksAfter(...query),
+    usages: async (...query) => (await reads()).usages(...query),
     knownKeys: async (...query) => (await reads()).knownKeys(...query),
     failures: async (...query) => (await reads()).failures(...query),
     failedTasks: async (...query) => (await reads()).failedTasks(...query),
