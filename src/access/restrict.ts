@@ -12,27 +12,14 @@ export interface RestrictOptions {
   readonly visibility: Visibility;
 }
 
-/** Sets of datasets that are kept apart; there are about as many as groups of users. */
-const MOST_KEPT = 1000;
-
 /**
  * What somebody may ask: a user about his own jobs, about processes and datasets that he may see. What he may not see is
  * refused as if it were not there.
  */
 export function createJobsFor({ jobsOver, datasets, visibility }: RestrictOptions) {
   const all = jobsOver(datasets);
-  const kept = new Map<string, Jobs>();
-
-  function jobsWith(visible: readonly Dataset[]): Jobs {
-    if (visible.length === datasets.length) return all;
-    const key = JSON.stringify(visible.map((dataset) => datasets.indexOf(dataset)));
-    const known = kept.get(key);
-    if (known) return known;
-    if (kept.size >= MOST_KEPT) kept.clear();
-    const made = jobsOver(visible);
-    kept.set(key, made);
-    return made;
-  }
+  const jobsWith = (visible: readonly Dataset[]): Jobs =>
+    visible.length === datasets.length ? all : jobsOver(visible);
 
   return (caller: Caller): Jobs =>
     caller.role === 'user'

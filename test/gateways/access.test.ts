@@ -69,7 +69,7 @@ async function startGuarded(
     jobsFor: createJobsFor({ jobsOver: (): Jobs => memory, datasets: [], visibility }),
     shares: await openShares(join(directory, 'share.key'), now),
   });
-  return Object.assign(await startServer({ gate }), { memory, events });
+  return Object.assign(await startServer({ gate }, PROCESSES, basic('olga')), { memory, events });
 }
 
 const as = (name: string, more: Record<string, string> = {}) => ({

@@ -5,8 +5,12 @@ import type { OpenApi } from '../operator/openapi.ts';
 
 const API = '/ogcapi';
 
-/** From now on, a JSON answer of OGC API that is not what the OpenAPI document promises is an error. */
-export function holdToPromises(app: FastifyInstance): void {
+/**
+ * From now on, a JSON answer of OGC API that is not what the OpenAPI document promises is an error.
+ *
+ * @param login headers by which the document is to be had
+ */
+export function holdToPromises(app: FastifyInstance, login: Record<string, string>): void {
   const inject = app.inject.bind(app) as (
     options: InjectOptions | string,
   ) => Promise<LightMyRequestResponse>;
@@ -20,7 +24,9 @@ export function holdToPromises(app: FastifyInstance): void {
       .replace(/\/$/, '');
     const isJson = String(response.headers['content-type']).startsWith('application/json');
     if (!isJson || !path.startsWith(API) || path === `${API}/api`) return;
-    document ??= inject(`${API}/api`).then((answer) => answer.json<OpenApi>());
+    document ??= inject({ url: `${API}/api`, headers: login }).then((answer) =>
+      answer.json<OpenApi>(),
+    );
     const schema = promised(await document, path, method, response.statusCode);
     if (!schema) return;
     const validate = compiled.get(schema) ?? ajv.compile(schema);

@@ -120,6 +120,7 @@ export interface TestServer extends AsyncDisposable {
 export async function startServer(
   options: Partial<PublicServerOptions> = {},
   processes: readonly Process[] = PROCESSES,
+  login: Record<string, string> = {},
 ): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), 'pushbroom-gateways-'));
   const stagingDir = join(dir, 'staging');
@@ -141,7 +142,7 @@ export async function startServer(
     ...options,
   });
   await app.ready();
-  holdToPromises(app);
+  holdToPromises(app, login);
   return {
     app,
     jobs,
