@@ -77,7 +77,7 @@ describe('WPS 2.0 describes', () => {
       TEST_SUITE_ECHO,
     ]);
     expect(summaries[0]!.attributes).toEqual({
-      processVersion: '1.0',
+      processVersion: '1.0.0',
       jobControlOptions: 'sync-execute async-execute dismiss',
       outputTransmission: 'value reference',
     });

@@ -47,11 +47,17 @@ const operation = (name: string, ...verbs: readonly Xml[]): Xml =>
   element('ows:Operation', { name }, element('ows:DCP', {}, element('ows:HTTP', {}, verbs)));
 
 /** Every process runs either way, and whatever it makes can be had as a value, if it is not too large, or by URL. */
-const properties = ({ version }: Process): Record<string, string> => ({
-  processVersion: version,
+const properties = ({ version }: Process): Record<string, string | undefined> => ({
+  processVersion: threeNumbers(version),
   jobControlOptions: 'sync-execute async-execute dismiss',
   outputTransmission: 'value reference',
 });
+
+/** The only form of a version that the schema allows (ows:VersionType); other versions are told by the identifier alone. */
+const threeNumbers = (version: string): string | undefined =>
+  /^\d+(\.\d{1,2}){0,2}$/.test(version)
+    ? [...version.split('.'), '0', '0'].slice(0, 3).join('.')
+    : undefined;
 
 const summary = (process: Process): Xml =>
   element('wps:ProcessSummary', properties(process), description(process));

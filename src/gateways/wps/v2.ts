@@ -14,10 +14,7 @@ import { writeException2, writeRaw, writeResult, writeStatusInfo } from './v2-wr
 const XML = 'application/xml; charset=utf-8';
 
 /**
- * Answers a request of WPS 2.0.2 (OGC 14-065r2), its failures included: they have the HTTP status that fits, since there
- * are no portals of this version that know it otherwise.
- *
- * @param read reads the request
+ * Answers a request of WPS 2.0.2 (OGC 14-065r2), as it was read.
  */
 export async function answer2(
   options: WpsOptions,
@@ -45,7 +42,7 @@ export async function answer2(
   }
 }
 
-/** Also for requests that could not be read. */
+/** With the HTTP status that fits: there are no portals that know it otherwise, as there are of 1.0.0. */
 export function sendException2(
   thrown: unknown,
   request: FastifyRequest,
