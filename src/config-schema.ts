@@ -289,6 +289,7 @@ export const CONFIG_SCHEMA = Type.Object(
       seconds: count(30),
       maxRedirects: count(3, 0),
     }),
+    ogcapi: section({ draft2: Type.Boolean({ default: false }) }),
     internal: section({
       host: textOf('127.0.0.1'),
       port: port(8081),

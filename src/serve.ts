@@ -300,6 +300,7 @@ const createOperator = (parts: ServerParts, closers: (() => unknown)[]) => {
   return createOperatorServer({
     gate,
     authentication: config.internal.authentication,
+    draft2: config.ogcapi.draft2,
     jobs,
     readExecute: createExecuteReader(jobs, config.references, closers),
     registry,

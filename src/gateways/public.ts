@@ -22,15 +22,17 @@ export interface PublicServerOptions extends FrontDoorOptions {
   readonly bodyLimit: number;
   /** HTTP status of WPS exceptions: 200 as portals know it, or what fits. */
   readonly exceptionStatus: 'ok' | 'proper';
+  /** Offers what the draft of OGC API - Processes 2.0 adds. */
+  readonly draft2: boolean;
 }
 
 /** The public listener with all its front doors, ready to listen. */
 export async function createPublicServer(options: PublicServerOptions): Promise<FastifyInstance> {
-  const { service, exceptionStatus, stagingDir, deploy, tempDir, uploadLimit } = options;
+  const { service, exceptionStatus, stagingDir, deploy, tempDir, uploadLimit, draft2 } = options;
   const app = createHttp(options);
   const door = createFrontDoor(app, options);
 
-  await app.register(ogcApi, { prefix: '/ogcapi', door, service });
+  await app.register(ogcApi, { prefix: '/ogcapi', door, service, draft2 });
   await app.register(wps, { prefix: '/wps', door, service, exceptionStatus });
   await app.register(staging, { prefix: '/staging', door, stagingDir });
   await app.register(upload, { prefix: '/upload', door, deploy, tempDir, uploadLimit });

@@ -139,6 +139,7 @@ export async function startServer(
     bodyLimit: 50_000,
     references: { allow: [], maxBytes: 10_000, seconds: 10, maxRedirects: 2 },
     exceptionStatus: 'ok',
+    draft2: false,
     ...options,
   });
   await app.ready();

@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { PushbroomError } from '../../errors.ts';
 import { answers, resultAnswers } from './answers.ts';
 import type { Routes } from './answers.ts';
 import { outcomeOf } from './execute.ts';
@@ -76,6 +77,32 @@ export const resultRoutes: Routes = async (app, { door }) => {
         return reply.send(await resultsDocument(outcome, links));
       }
       return sendResults(reply, outcome, request.query.f === 'json' ? 'document' : undefined);
+    },
+  );
+};
+
+/** The results one by one, as a draft has them. */
+export const outputRoutes: Routes = async (app, { door }) => {
+  app.get(
+    '/jobs/:jobId/results/:outputId',
+    {
+      schema: {
+        summary: 'A result of a job',
+        description: 'As the draft of version 2.0 has it: the value of one output',
+        params: Type.Object({ jobId: Type.String(), outputId: Type.String() }),
+        response: resultAnswers,
+      },
+    },
+    async (request, reply) => {
+      const { jobId, outputId } = request.params;
+      const outcome = await outcomeOf(door, request, jobId);
+      const { status } = outcome;
+      const outputs = [{ id: outputId, transmission: 'value' as const }];
+      const job = { ...status.job, response: { form: 'raw' as const, outputs } };
+      const wanted = { ...outcome, status: { ...status, job } };
+      if (deliveriesOf(wanted).length > 0) return sendResults(reply, wanted);
+      const message = `Job ${jobId} has no result '${outputId.slice(0, 100)}'.`;
+      throw new PushbroomError('NOT_FOUND', message, { locator: outputId.slice(0, 100) });
     },
   );
 };

@@ -3,6 +3,7 @@ import { answers, resultAnswers } from './answers.ts';
 import type { Routes } from './answers.ts';
 import { processDescription, processSummary } from './describe.ts';
 import { execute } from './execute.ts';
+import { readKvp } from './kvp.ts';
 import {
   DEFAULT_LIMIT,
   ExecuteBody,
@@ -13,6 +14,12 @@ import {
   StatusInfo,
 } from './schemas.ts';
 import { pageLinks } from './write.ts';
+
+const accepted = {
+  description: 'The status of the job that was accepted',
+  content: { 'application/json': { schema: StatusInfo } },
+  headers: { Location: { type: 'string', description: 'URL of the status' } },
+};
 
 const params = Type.Object({ processId: Type.String() });
 
@@ -74,11 +81,7 @@ export const executionRoutes: Routes = async (app, { door, apiUrl }) => {
         body: ExecuteBody,
         response: {
           ...resultAnswers,
-          201: {
-            description: 'The status of the job that was accepted',
-            content: { 'application/json': { schema: StatusInfo } },
-            headers: { Location: { type: 'string', description: 'URL of the status' } },
-          },
+          201: accepted,
         },
       },
     },
@@ -87,6 +90,28 @@ export const executionRoutes: Routes = async (app, { door, apiUrl }) => {
       const process = await door.jobs(request).process(asked.processId);
       const execution = { door, api: apiUrl(request), process, body, prefer: headers.prefer };
       return execute(execution, request, reply);
+    },
+  );
+};
+
+/** How it is executed by a URL alone, as a draft has it. */
+export const kvpRoutes: Routes = async (app, { door, apiUrl }) => {
+  app.get(
+    '/processes/:processId/execution',
+    {
+      schema: {
+        summary: 'Execute a process',
+        description:
+          'As the draft of version 2.0 has it: inputs and outputs are parameters of the query',
+        params,
+        response: { ...resultAnswers, 201: accepted },
+      },
+    },
+    async (request, reply) => {
+      const process = await door.jobs(request).process(request.params.processId);
+      const query = new URLSearchParams(request.url.replace(/^[^?]*/, ''));
+      const { body, prefer } = readKvp(query, process);
+      return execute({ door, api: apiUrl(request), process, body, prefer }, request, reply);
     },
   );
 };

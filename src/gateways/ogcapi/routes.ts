@@ -6,19 +6,22 @@ import type { FrontDoor } from '../front-door.ts';
 import type { ServiceInfo } from '../service-info.ts';
 import { answers } from './answers.ts';
 import type { Routes } from './answers.ts';
-import { jobRoutes, resultRoutes } from './job-routes.ts';
+import { jobRoutes, outputRoutes, resultRoutes } from './job-routes.ts';
 import { sendAsPage, wantsPage } from './pages.ts';
-import { executionRoutes, processRoutes } from './process-routes.ts';
+import { executionRoutes, kvpRoutes, processRoutes } from './process-routes.ts';
 import { Conformance, FormatQuery, LandingPage } from './schemas.ts';
 import * as write from './write.ts';
 
 export interface OgcApiOptions {
   readonly door: FrontDoor;
   readonly service: ServiceInfo;
+  /** Offers what the draft of version 2.0 adds and works here. */
+  readonly draft2: boolean;
 }
 
 /** OGC API - Processes - Part 1: Core 1.0 (OGC 18-062r2), at the prefix where it is registered. */
-export const ogcApi: FastifyPluginAsyncTypebox<OgcApiOptions> = async (app, { door, service }) => {
+export const ogcApi: FastifyPluginAsyncTypebox<OgcApiOptions> = async (app, options) => {
+  const { door, service, draft2 } = options;
   const apiUrl = (request: FastifyRequest) => door.baseUrl(request) + app.prefix;
 
   app.removeContentTypeParser('text/plain');
@@ -41,17 +44,18 @@ export const ogcApi: FastifyPluginAsyncTypebox<OgcApiOptions> = async (app, { do
   });
 
   // Not the options as they are: they hold the prefix, which is in effect already.
-  await app.register(landingRoutes, { door, service, apiUrl });
+  await app.register(landingRoutes, { door, service, draft2, apiUrl });
   await app.register(processRoutes, { door, apiUrl });
   await app.register(executionRoutes, { door, apiUrl });
   await app.register(jobRoutes, { door, apiUrl });
   await app.register(resultRoutes, { door, apiUrl });
+  if (draft2) {
+    await app.register(kvpRoutes, { door, apiUrl });
+    await app.register(outputRoutes, { door, apiUrl });
+  }
 };
 
-const landingRoutes: Routes<{ readonly service: ServiceInfo }> = async (
-  app,
-  { door, service, apiUrl },
-) => {
+const landingRoutes: Routes<OgcApiOptions> = async (app, { door, service, draft2, apiUrl }) => {
   const { title, abstract: description } = service;
 
   app.get(
@@ -75,7 +79,7 @@ const landingRoutes: Routes<{ readonly service: ServiceInfo }> = async (
         response: answers('What of the standard is spoken here', Conformance),
       },
     },
-    async () => ({ conformsTo: write.CONFORMS_TO }),
+    async () => ({ conformsTo: write.conformsTo(draft2) }),
   );
 
   app.get('/api', { schema: { hide: true, summary: 'The API' } }, async (request, reply) =>

@@ -9,8 +9,7 @@ export const REL = 'http://www.opengis.net/def/rel/ogc/1.0';
 const CONFORMANCE = 'http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf';
 const EXCEPTIONS = 'http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0';
 
-/** Only what works (OGC 18-062r2, annex A). */
-export const CONFORMS_TO = [
+const VERSION_1 = [
   'core',
   'ogc-process-description',
   'json',
@@ -19,6 +18,10 @@ export const CONFORMS_TO = [
   'job-list',
   'dismiss',
 ].map((name) => `${CONFORMANCE}/${name}`);
+const DRAFT_2 = ['http://www.opengis.net/spec/ogcapi-processes-1/2.0/conf/kvp-execute'];
+
+/** Only what works (OGC 18-062r2, annex A). */
+export const conformsTo = (draft2: boolean): string[] => [...VERSION_1, ...(draft2 ? DRAFT_2 : [])];
 
 export const link = (href: string, rel: string, title: string, type = JSON_TYPE): Link => ({
   href,
