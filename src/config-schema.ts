@@ -323,6 +323,7 @@ export const CONFIG_SCHEMA = Type.Object(
       maxMemoryMb: optionalCount,
       priority: Type.Integer({ minimum: 0, maximum: 200, default: 100 }),
       productsPerRequest: count(1_000_000),
+      assumedTaskSeconds: count(60),
       keepFailed: Type.Number({ minimum: 0, maximum: 10_000, default: 7 }),
     }),
     scheduling: SCHEDULING,

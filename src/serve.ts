@@ -31,6 +31,8 @@ import { createOperations } from './jobs/control.ts';
 import type { Jobs, Operations } from './jobs/jobs.ts';
 import { createLogReader } from './jobs/log.ts';
 import type { LogReaderOptions } from './jobs/log.ts';
+import { createQuoter } from './jobs/quote.ts';
+import type { Quoter } from './jobs/quote.ts';
 import { withoutUnwanted } from './jobs/retry.ts';
 import { createReuse } from './jobs/reuse.ts';
 import { createJobs } from './jobs/service.ts';
@@ -125,6 +127,7 @@ async function start(
     builtins: BUILTINS.filter(({ id }) => config.service.builtins.includes(id)),
     defaults: config.jobs,
     archive: archiveOf(config),
+    quote: quoterOf(parts, scheduler),
     now: systemClock.now,
     unique: () => randomBytes(7).toString('hex'),
   };
@@ -148,6 +151,8 @@ async function start(
 const DAY = 86_400_000;
 /** Adds so much to an attempt's life at most, and only in a large cluster. */
 const GATHER_MS = 5;
+/** Products are counted for so long for a quotation. */
+const QUOTE_MS = 5000;
 
 /** Now and once a day. */
 function sweepDaily({ sweep }: Cleaner, logger: Logger): () => void {
@@ -259,6 +264,15 @@ const createFinder =
     return withoutUnwanted(job, findProducts(options));
   };
 
+const quoterOf = (parts: Parts, { policy }: Scheduler): Quoter =>
+  createQuoter({
+    ...parts,
+    findProducts: createFinder(parts, policy),
+    assumedTaskSeconds: parts.config.jobs.assumedTaskSeconds,
+    patience: QUOTE_MS,
+    now: systemClock.now,
+  });
+
 /** Where an engine's nodes read a product; a dataset that is no longer configured may still be known under its path. */
 function createPathFinder(config: Config): AssignOptions['pathFor'] {
   const engines = new Map(sightsOf(config).map((engine) => [engine.id, engine]));
@@ -289,6 +303,7 @@ const createPublic = ({ config, layout, logger, registry, gate }: ServerParts) =
     bodyLimit: config.public.bodyLimit,
     references: config.references,
     exceptionStatus: 'ok',
+    draft2: config.ogcapi.draft2,
     ...(config.public.baseUrl !== undefined && { baseUrl: config.public.baseUrl }),
   });
 
@@ -300,7 +315,6 @@ const createOperator = (parts: ServerParts, closers: (() => unknown)[]) => {
   return createOperatorServer({
     gate,
     authentication: config.internal.authentication,
-    draft2: config.ogcapi.draft2,
     jobs,
     readExecute: createExecuteReader(jobs, config.references, closers),
     registry,

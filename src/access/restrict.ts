@@ -50,6 +50,7 @@ function restrict(
     processes: async () => (await visible().processes()).filter(({ id }) => mayUse(caller, id)),
     process: (id) => usable(id, () => visible().process(id)),
     submit: (request) => usable(request.process, () => visible().submit({ ...request, caller })),
+    quote: (request) => usable(request.process, () => visible().quote({ ...request, caller })),
     status: own,
     list: async (query) =>
       query.user === undefined || query.user === caller.user

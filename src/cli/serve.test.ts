@@ -31,12 +31,13 @@ function start(started: Started): CliDeps['serve'] {
   return async (options): Promise<RunningServer> => {
     const server = await createTestServer({ publicUrl: () => publicUrl });
     const http = createHttp({ logger: pino({ level: 'silent' }), bodyLimit: 1_000_000 });
+    const service = { title: 'Test', abstract: '', provider: { name: 'Test' } };
     const door = createFrontDoor(http, {
+      service,
       gate: createTestGate(server.jobs),
       stagingDir: files,
       references: { allow: [], maxBytes: 1, seconds: 1, maxRedirects: 0 },
     });
-    const service = { title: 'Test', abstract: '', provider: { name: 'Test' } };
     await http.register(wps1, { prefix: '/wps', door, service, exceptionStatus: 'proper' });
     const publicUrl = await http.listen({ port: 0, host: '127.0.0.1' });
     const internalUrl = await server.app.listen({ port: 0, host: '127.0.0.1' });

@@ -9,8 +9,11 @@ import { inputTexts } from './inputs.ts';
 import type { Inputs } from './inputs.ts';
 import { createContents } from './outputs.ts';
 import type { Contents } from './outputs.ts';
+import { asksForQuotation, writeQuotation } from './quotation.ts';
+import type { Quotation } from './quotation.ts';
 import { References } from './references.ts';
 import type { ReferenceOptions } from './references.ts';
+import type { ServiceInfo } from './service-info.ts';
 
 /** What every gateway needs besides its own language. */
 export interface FrontDoor extends Admission {
@@ -29,6 +32,16 @@ export interface FrontDoor extends Admission {
     inputs: Inputs,
     response?: ResponseWish,
   ): Promise<{ readonly process: Process; readonly status: JobStatus }>;
+  /**
+   * The answer to a request that asks for a quotation in place of a job; `undefined` for any other request.
+   *
+   * @throws what `Jobs.quote` throws, INVALID_PARAMETER
+   */
+  quotation(
+    request: FastifyRequest,
+    process: Process,
+    inputs: Inputs,
+  ): Promise<Quotation | undefined>;
   readonly contents: Contents;
   /**
    * Resolves once the job has ended. The job does not depend on who waits for it: when the client leaves or the server
@@ -41,6 +54,7 @@ export interface FrontDoor extends Admission {
 
 export interface FrontDoorOptions {
   readonly gate: Gate;
+  readonly service: ServiceInfo;
   /** Holds `<user>/<jobId>/<file>`. */
   readonly stagingDir: string;
   readonly references: ReferenceOptions;
@@ -82,6 +96,15 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
         ...(response && { response }),
       });
       return { process, status };
+    },
+    async quotation(request, process, inputs) {
+      if (!asksForQuotation(process, inputs)) return undefined;
+      const quote = await this.jobs(request).quote({
+        process: process.id,
+        inputs: await inputTexts(process, inputs, references.forRequest()),
+        caller: this.caller(request),
+      });
+      return writeQuotation(quote, options.service, new URL(this.baseUrl(request)).hostname);
     },
     contents: createContents(options.stagingDir),
     async ended(id, reply) {

@@ -1,5 +1,6 @@
+import type { Estimate } from '../core/estimate.ts';
 import type { Explanation } from '../core/explain.ts';
-import type { JobId, JobResult, JobState } from '../core/model.ts';
+import type { Job, JobId, JobResult, JobState, Millis, ResponseWish } from '../core/model.ts';
 import { PushbroomError } from '../errors.ts';
 import type {
   AttemptView,
@@ -83,12 +84,28 @@ export interface ExecuteRequest {
   /** By the identifiers of `Process.inputs`; names that are not among them are refused, aliases are resolved. */
   readonly inputs: Readonly<Record<string, string>>;
   readonly caller: Caller;
+  /** Kept with the job. */
+  readonly response?: ResponseWish;
 }
 
 /** How far a job has come, as the front doors tell it. */
 export interface JobStatus extends JobView {
   /** 0 to 100, never falling; 100 only when successful. */
   readonly percent: number;
+}
+
+/** What a request would cost if it were run now. */
+export interface Quote extends Estimate {
+  readonly job: Job;
+  /** What the estimate rests on. */
+  readonly history: {
+    /** How many jobs were looked at; none where all is assumed. */
+    readonly jobs: number;
+    /** What they ran: another version where this one has never run. */
+    readonly process: string;
+  };
+  /** When it was made. */
+  readonly at: Millis;
 }
 
 /** What front doors may ask. All of them end here, whatever language they speak outside. */
@@ -102,6 +119,12 @@ export interface Jobs {
    * @throws NO_SUCH_PROCESS, MISSING_PARAMETER, INVALID_PARAMETER (locator: the input), NO_SUCH_DATASET, STORAGE_FULL
    */
   submit(request: ExecuteRequest): Promise<JobStatus>;
+  /**
+   * Says what a job would cost, from what its process has used so far. Nothing is run and nothing stored.
+   *
+   * @throws what `submit` throws, INVALID_PARAMETER for no products or too many
+   */
+  quote(request: ExecuteRequest): Promise<Quote>;
   /** @throws NO_SUCH_JOB */
   status(id: JobId): Promise<JobStatus>;
   /** Newest first. */
@@ -181,6 +204,22 @@ export interface Operations {
   failures(id: JobId): Promise<readonly FailureGroup[]>;
   /** Inputs that failed in several jobs. */
   suspectInputs(): Promise<readonly SuspectInput[]>;
+}
+
+/** Of processes on a cluster: `true` where an Execute asks for its price, and is not meant to run (specification B.9). */
+export const QUOTATION = 'quotation';
+
+/**
+ * Whether that input asks for a quotation. The portal takes "Yes" for "true" (specification A.3.5).
+ *
+ * @throws INVALID_PARAMETER
+ */
+export function isQuotation(text = ''): boolean {
+  const word = text.trim().toLowerCase();
+  if (word === 'true' || word === 'yes') return true;
+  if (word === 'false' || word === 'no' || word === '') return false;
+  const message = `The input '${QUOTATION}': '${word.slice(0, 100)}' is neither true nor false.`;
+  throw new PushbroomError('INVALID_PARAMETER', message, { locator: QUOTATION });
 }
 
 export function noSuchJob(id: JobId): never {

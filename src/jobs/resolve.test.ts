@@ -106,7 +106,6 @@ test('aliases stand for the names that are served', () => {
 
 test.each([
   ['colour', 'red'],
-  ['quotation', 'true'],
   ['constructor', 'x'],
   ['__proto__x', 'x'],
   ['threshold ', '1'],
@@ -115,7 +114,7 @@ test.each([
     refused(
       'INVALID_PARAMETER',
       name,
-      `has no input '${name}'; it has productionName, inputDataSetName, `,
+      `has no input '${name}'; it has quotation, productionName, inputDataSetName, `,
     ),
   );
 });

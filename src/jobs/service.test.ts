@@ -52,6 +52,7 @@ beforeEach(async () => {
     now,
     archive: { allowed: [], storages: [] },
     builtins: [],
+    quote: never,
     unique: () => 'f',
   });
 });

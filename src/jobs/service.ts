@@ -12,10 +12,11 @@ import type { Archive } from '../products/ad-hoc.ts';
 import type { Dataset } from '../products/dataset.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { JobView, Store } from '../store/store.ts';
-import { noSuchJob } from './jobs.ts';
+import { isQuotation, noSuchJob, QUOTATION } from './jobs.ts';
 import type { ExecuteRequest, JobStatus, Jobs } from './jobs.ts';
 import { percent } from './percent.ts';
 import type { JobDefaults } from './plan.ts';
+import type { Quoter } from './quote.ts';
 import { resolveLocal } from './resolve-local.ts';
 import { resolveRequest } from './resolve-request.ts';
 
@@ -29,6 +30,7 @@ export interface JobsOptions {
   readonly archive: Archive;
   /** Processes that the service runs itself. */
   readonly builtins: readonly Builtin[];
+  readonly quote: Quoter;
   readonly now: () => Millis;
   /** Hexadecimal digits, different at every call. */
   readonly unique: () => string;
@@ -59,8 +61,10 @@ export function createJobs(options: JobsOptions): Jobs {
       const { bundle, processor } = registry.find(id);
       return describe(bundle, processor, datasets);
     },
+    quote: async (request) => options.quote(jobOf(request, options)),
     submit: async (request) => {
       const { response } = request;
+      refuseQuotation(request);
       const job: Job = { ...jobOf(request, options), ...(response && { response }) };
       await scheduler.submit(job);
       const isShort = job.workflow.type === 'Local' && job.parameters[PAUSE] === undefined;
@@ -112,10 +116,19 @@ function jobOf(request: ExecuteRequest, options: JobsOptions): Job {
     const id = jobId(timestamp(acceptedAt), 'Local', unique());
     return resolveLocal({ request, builtin, policy: scheduler.policy(), id, acceptedAt });
   }
-  return resolveRequest(request, options, {
+  // Whether it was asked for is no part of what is asked.
+  const { [QUOTATION]: _quotation, ...inputs } = request.inputs;
+  return resolveRequest({ ...request, inputs }, options, {
     id: (workflow) => jobId(timestamp(acceptedAt), workflow, unique()),
     acceptedAt,
   });
+}
+
+/** Who asks for a price must not get a job in its place. */
+function refuseQuotation({ inputs }: ExecuteRequest): void {
+  if (!isQuotation(inputs[QUOTATION])) return;
+  const message = `The input '${QUOTATION}': what would be quoted is not run; leave it out to run it.`;
+  throw new PushbroomError('INVALID_PARAMETER', message, { locator: QUOTATION });
 }
 
 /** Milliseconds. */

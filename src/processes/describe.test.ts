@@ -44,6 +44,7 @@ test('a process has its identifier, title and version', () => {
 
 test('inputs come in the order of the specification', () => {
   expect(ids('')).toEqual([
+    'quotation',
     'productionName',
     'inputDataSetName',
     'minDate',
@@ -52,6 +53,7 @@ test('inputs come in the order of the specification', () => {
     'outputFormat',
   ]);
   expect(ids(PARAMETERS + AGGREGATION)).toEqual([
+    'quotation',
     'productionName',
     'inputDataSetName',
     'minDate',

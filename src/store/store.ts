@@ -19,6 +19,7 @@ import type {
   Step,
   Task,
   TaskState,
+  Usage,
 } from '../core/model.ts';
 import type { JobSnapshot } from '../core/restore.ts';
 
@@ -191,6 +192,8 @@ export interface Store extends AsyncDisposable {
   finishedByKey(jobId: JobId, step: Step, key: string): Promise<TaskView | undefined>;
   /** Ready tasks of the `process` step that were not tried yet, with higher numbers than that, in their order. */
   tasksAfter(jobId: JobId, number: number, limit: number): Promise<readonly Task[]>;
+  /** What the finished attempts of a step's first tasks have used, as far as that is known: at most `limit` of them. */
+  usages(jobId: JobId, step: Step, limit: number): Promise<readonly Usage[]>;
   /** Which of these are keys of tasks of the `process` step, for a split that goes on after a restart. */
   knownKeys(jobId: JobId, keys: readonly string[]): Promise<ReadonlySet<string>>;
 

@@ -1,3 +1,4 @@
+import { estimate } from '../../src/core/estimate.ts';
 import { jobId } from '../../src/core/ids.ts';
 import { isJobEnded } from '../../src/core/lifecycle.ts';
 import type { Job, JobId } from '../../src/core/model.ts';
@@ -71,6 +72,14 @@ export function createMemoryJobs(processes: readonly Process[], directory: strin
         move(job.id, { state: 'successful', percent: 100, results });
       }
       return statusOf(job.id);
+    },
+    async quote(request) {
+      const process = processOf(request.process);
+      checkInputs(process, request.inputs);
+      const { job } = acceptedJob(request, jobs.size);
+      const extent = { products: 11, periods: 0, isLowerBound: false };
+      const history = { jobs: 0, process: process.id };
+      return { ...estimate(job, extent, {}, 60_000), job, history, at: ACCEPTED_AT };
     },
     status: async (id) => statusOf(id),
     async list({ states, user, process, processes: named, accepted, limit, after }) {

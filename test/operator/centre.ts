@@ -6,6 +6,7 @@ import type { Job } from '../../src/core/model.ts';
 import { createGroupPolicy, DEFAULT_POLICY } from '../../src/core/policy.ts';
 import type { Policy } from '../../src/core/policy.ts';
 import { createOperations } from '../../src/jobs/control.ts';
+import { createQuoter } from '../../src/jobs/quote.ts';
 import { createJobs } from '../../src/jobs/service.ts';
 import { createOperatorServer } from '../../src/operator/server.ts';
 import { DEFAULT_LIMITS } from '../../src/processes/archive.ts';
@@ -50,6 +51,9 @@ const descriptor = (version: string) => `<bundleDescriptor>
     <outputFormats>GeoTIFF</outputFormats>
   </processorDescriptor></processorDescriptors>
 </bundleDescriptor>`;
+
+/** In place of a job's id, for the products of all that is quoted. */
+export const QUOTED = 'quoted';
 
 export type Centre = Awaited<ReturnType<typeof startCentre>>;
 
@@ -121,6 +125,16 @@ export async function startCentre(
     archive: { allowed: [], storages: [] },
     now,
     builtins: [],
+    quote: createQuoter({
+      store,
+      registry,
+      findProducts: async function* () {
+        yield (products.get(QUOTED) ?? []).map((name) => product(name));
+      },
+      assumedTaskSeconds: 60,
+      patience: 60_000,
+      now,
+    }),
     unique: () => (jobCount++).toString(16),
   };
   const jobs = createJobs(options);

@@ -58,6 +58,7 @@ export function createMemoryJobs(): MemoryJobs {
       jobs.set(id, acceptedJob(id, request));
       return move(id, {});
     },
+    quote: () => Promise.reject(new Error('nothing is quoted here')),
     status: async (id) => known(id),
     async list({ states, user, process, group, limit, after }) {
       const all = [...jobs.values()]

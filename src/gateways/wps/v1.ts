@@ -6,6 +6,7 @@ import { describeError, pathOf } from '../../http.ts';
 import type { Jobs, JobStatus, Process } from '../../jobs/jobs.ts';
 import type { FrontDoor } from '../front-door.ts';
 import { outputIdOf } from '../outputs.ts';
+import type { Quotation } from '../quotation.ts';
 import type { ServiceInfo } from '../service-info.ts';
 import { decodeXml } from './charset.ts';
 import { writeCapabilities, writeDescriptions } from './describe.ts';
@@ -13,7 +14,7 @@ import { readKvp } from './kvp.ts';
 import { readPost } from './read.ts';
 import type { ExecuteRequest, WpsRequest } from './request.ts';
 import { outputValues } from './values.ts';
-import { writeAccepted, writeException, writeStatus } from './write.ts';
+import { writeAccepted, writeException, writeQuotation, writeStatus } from './write.ts';
 import type { ExecuteResponse } from './write.ts';
 
 export interface WpsOptions {
@@ -109,6 +110,9 @@ async function execute(
 ): Promise<FastifyReply> {
   const { async: isAsync, store, inputs } = asked;
   const process = await processOf(door.jobs(request), asked.process);
+  const quotation = await door.quotation(request, process, inputs);
+  if (quotation)
+    return sendQuotation(quotation, asked.response, reply, serviceUrlOf(door, request));
   const response = checkOutputs(asked.response, process);
   const { status } = await door.submit(request, process.id, inputs, response);
   const { id } = status.job;
@@ -123,6 +127,17 @@ async function execute(
   if (response.form === 'raw') return sendRaw(door, request, reply, ended);
   return send(reply, writeStatus({ ...(await responseTo(door, request, ended)), ...location }));
 }
+
+/** Whether it was to be waited for or to be stored, it is here (specification B.9). */
+const sendQuotation = (
+  quotation: Quotation,
+  { form }: ResponseWish,
+  reply: FastifyReply,
+  serviceUrl: string,
+): FastifyReply =>
+  form === 'raw'
+    ? reply.type(quotation.mediaType).send(quotation.content)
+    : send(reply, writeQuotation(quotation, serviceUrl));
 
 /** What the portal asks for: everything there is (specification B.5). */
 const EVERYTHING = 'productionResults';

@@ -1,8 +1,10 @@
 import { isJobEnded } from '../../core/lifecycle.ts';
+import type { Job, Millis } from '../../core/model.ts';
 import type { PushbroomError } from '../../errors.ts';
 import type { JobStatus } from '../../jobs/jobs.ts';
 import { element, parseXml, xmlDocument } from '../../xml.ts';
 import type { Xml } from '../../xml.ts';
+import type { Quotation } from '../quotation.ts';
 import { writeTree } from './tree.ts';
 import type { OutputValue } from './values.ts';
 
@@ -34,6 +36,20 @@ export interface ExecuteResponse {
   readonly statusLocation?: string;
 }
 
+/** What a request would cost: nothing has run, but portals want it told as a success (specification B.7, B.9). */
+export function writeQuotation(
+  { output: described, content, mediaType, quote }: Quotation,
+  serviceUrl: string,
+): string {
+  return writeDocument({
+    serviceUrl,
+    job: quote.job,
+    time: quote.at,
+    status: element('wps:ProcessSucceeded', {}, 'The request has been quoted successfully.'),
+    outputs: [{ ...described, kind: 'complex', content: Buffer.from(content), mediaType }],
+  });
+}
+
 /** The first answer to an asynchronous Execute. */
 export const writeAccepted = (response: ExecuteResponse): string => {
   const { job } = response.status;
@@ -57,14 +73,25 @@ export function writeStatus(response: ExecuteResponse): string {
 
 function writeResponse(response: ExecuteResponse, time: number, status: Xml): string {
   const { job, state } = response.status;
-  const { outputs = [] } = response;
-  const lineage =
-    state === 'accepted' || state === 'successful' ? job.response?.lineage : undefined;
+  const isLineageDue = state === 'accepted' || state === 'successful';
+  const lineage = isLineageDue ? job.response?.lineage : undefined;
+  return writeDocument({ ...response, job, time, status, lineage });
+}
+
+type Document = Pick<ExecuteResponse, 'serviceUrl' | 'statusLocation' | 'outputs'> & {
+  readonly job: Job;
+  readonly time: Millis;
+  readonly status: Xml;
+  readonly lineage?: string | undefined;
+};
+
+function writeDocument(document: Document): string {
+  const { job, time, status, lineage, outputs = [] } = document;
   const root = element(
     'wps:ExecuteResponse',
     {
-      serviceInstance: `${response.serviceUrl}?`,
-      statusLocation: response.statusLocation,
+      serviceInstance: `${document.serviceUrl}?`,
+      statusLocation: document.statusLocation,
       service: 'WPS',
       version: '1.0.0',
       'xml:lang': 'en',
