@@ -181,6 +181,15 @@ test('no pattern leads out of what is allowed', () => {
   );
 });
 
+test('patterns and days together are bounded', () => {
+  const inputPath = Array.from({ length: 100 }, (_, index) => `${index}/.*`).join(',');
+  const dates = { minDate: '2010-01-01', maxDate: '2015-12-31' };
+  expect(refusal({ ...BASE, ...dates, inputPath })).toEqual(
+    refused('INVALID_PARAMETER', 'inputPath', '100 patterns for 2191 days'),
+  );
+  expect(refusal({ ...BASE, inputPath })).not.toBeInstanceOf(PushbroomError);
+});
+
 test('relative patterns need a root', () => {
   const archive = { allowed: ['/archive'], storages: [] };
   expect(refusal(BASE, 'L2', { archive })).toEqual(

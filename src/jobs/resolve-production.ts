@@ -1,5 +1,5 @@
 import type { Job, Period } from '../core/model.ts';
-import { isDay, MAX_PERIODS } from '../core/periods.ts';
+import { daysBetween, isDay, MAX_PERIODS } from '../core/periods.ts';
 import { PushbroomError } from '../errors.ts';
 import type { RegistryEntry } from '../processes/bundle.ts';
 import { describe, toInput } from '../processes/describe.ts';
@@ -49,6 +49,7 @@ export function resolveProduction(resolution: ProductionResolution): Job {
   const dataset = datasetOf(values, entry, resolution);
   const days = readDays(values.get('dateList'));
   const range = days ? { from: days[0]!.from, to: days.at(-1)!.to } : readRange(values, dataset);
+  if (isAdHoc) checkWork(dataset, days?.length ?? lengthOf(range));
   const outputFormat = readFormat(values, entry);
   const isL3 = type.workflow === 'L3';
   return assemble(resolution, {
@@ -162,6 +163,20 @@ function datasetOf(
     productType: values.get('inputProductType') ?? '',
     patterns: checked('inputPath', () => readPatterns(path, archive)),
   };
+}
+
+/** Each pattern is expanded for each day, all of them at once. */
+const MOST_EXPANSIONS = 200_000;
+
+const lengthOf = (range: Period | undefined): number =>
+  range ? daysBetween(range.from, range.to) + 1 : 1;
+
+function checkWork({ patterns }: Dataset, days: number): void {
+  if (patterns.length * days <= MOST_EXPANSIONS) return;
+  throw invalid(
+    'inputPath',
+    `${patterns.length} patterns for ${days} days are more than ${MOST_EXPANSIONS} places to look at: ask for fewer days`,
+  );
 }
 
 /** Each day of a list as a range of its own, in order and once (specification B.6.3). */

@@ -52,6 +52,9 @@ export type Job = Static<typeof Job>;
 
 export const JobDetails = Type.Object({
   ...JOB,
+  productionType: Type.Optional(
+    Type.String({ description: 'Of a request in the production dialect, as L3' }),
+  ),
   workflow: Type.Enum(['L2Plus', 'L3', 'Local']),
   processor: Type.Object({
     bundle: Type.String(),

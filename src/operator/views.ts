@@ -57,6 +57,7 @@ export function jobDetailsView(status: JobStatus): JobDetails {
   return {
     ...jobView(status),
     workflow: job.workflow.type,
+    ...(job.productionType !== undefined && { productionType: job.productionType }),
     processor: job.processor,
     dataset: job.products.dataset,
     ...(job.products.regionWkt !== undefined && { regionWkt: job.products.regionWkt }),

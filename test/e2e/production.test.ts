@@ -55,20 +55,26 @@ attempts: 1
 failurePercent: 60
 `;
 
+interface Answer {
+  readonly id: string;
+  readonly newJobId: string;
+}
+
 async function post(path: string, type: string, body: string) {
   const response = await fetch(`${server.internalUrl}${path}`, {
     method: 'POST',
     headers: { 'content-type': type },
     body,
   });
-  return { status: response.status, ...((await response.json()) as Record<string, string>) };
+  return { status: response.status, ...((await response.json()) as Answer) };
 }
 
 test('a production over path patterns runs, is explained, and retried with another version', async () => {
   const api = operator(server.internalUrl);
   const { id } = await post('/api/jobs', 'application/yaml', PRODUCTION);
-  const lossy = await api.ended(id!);
+  const lossy = await api.ended(id);
   expect(lossy).toMatchObject({
+    productionType: 'L2',
     state: 'successful',
     steps: { process: { total: 2, finished: 1, failed: 1 } },
   });
@@ -77,11 +83,11 @@ test('a production over path patterns runs, is explained, and retried with anoth
 
   const retry = JSON.stringify({ version: '1.1' });
   const { newJobId } = await post(`/api/jobs/${id}/retry`, 'application/json', retry);
-  expect(await api.ended(newJobId!)).toMatchObject({
+  expect(await api.ended(newJobId)).toMatchObject({
     state: 'successful',
     steps: { process: { total: 2, finished: 2, failed: 0 } },
   });
-  const results = await api.results(newJobId!);
+  const results = await api.results(newJobId);
   const texts = await Promise.all(
     results
       .filter(({ path }) => path.startsWith('out-'))
