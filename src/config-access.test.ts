@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { createConfigFile } from '../test/fixtures/config.ts';
 import { cheapHash } from '../test/fixtures/passwords.ts';
@@ -56,6 +57,15 @@ describe('who may ask', () => {
     expect(problem).toContain(reason);
     expect(problem).not.toContain('plain');
   });
+});
+
+test('the examples of docs/access.md are good', async () => {
+  const page = readFileSync(new URL('../docs/access.md', import.meta.url), 'utf8');
+  const examples = Array.from(page.matchAll(/```yaml\n(.*?)```/gs), ([, yaml = '']) => yaml);
+  expect(examples).toHaveLength(4);
+  for (const yaml of examples) {
+    expect(isGuarded(await load(yaml.replaceAll('scrypt$32768$8$3$...', () => HASH)))).toBe(true);
+  }
 });
 
 describe('a file of users', () => {

@@ -11,8 +11,9 @@ import { createJobsFor } from './access/restrict.ts';
 import type { RestrictOptions } from './access/restrict.ts';
 import { openShares } from './access/share.ts';
 import { createUsers } from './access/users.ts';
-import type { User, Users, UsersOptions } from './access/users.ts';
+import type { User, Users } from './access/users.ts';
 import { createVisibility } from './access/visibility.ts';
+import { createWindow } from './access/window.ts';
 import type { Config } from './config.ts';
 import { isGuarded, readUsersFile } from './config-access.ts';
 import { messageOf, PushbroomError } from './errors.ts';
@@ -38,6 +39,8 @@ export interface ReloadableGate extends Gate {
 }
 
 const { now } = systemClock;
+/** Of a name that somebody tried to log in by. */
+const MOST_CHARACTERS = 100;
 
 /** @throws INVALID_PARAMETER for users that cannot be read */
 export async function createGate(parts: GateParts): Promise<ReloadableGate> {
@@ -49,17 +52,18 @@ export async function createGate(parts: GateParts): Promise<ReloadableGate> {
     warn: (message) => logger.error(message),
   });
   closers.push(() => audit[Symbol.asyncDispose]());
+  const failed = (address: string, by?: string) =>
+    audit.record({ what: 'login', ...(by && { by }), address, outcome: 'UNAUTHENTICATED' });
   const users = createUsers({
     users: await readUsers(access),
     failures: access.rateLimit.failedLogins,
     seconds: access.rateLimit.per,
-    onFailure: (by, address) =>
-      audit.record({ what: 'login', by: by.slice(0, 100), address, outcome: 'UNAUTHENTICATED' }),
+    onFailure: (name, address) => failed(address, name.slice(0, MOST_CHARACTERS)),
     now,
-  } satisfies UsersOptions);
+  });
   warnOfOpenDoors(config, logger);
   return {
-    guard: createGuard(await guardOptions(config, users)),
+    guard: createGuard(await guardOptions(config, users, failed)),
     audit,
     shares: await openShares(layout.shareKey, now),
     jobsFor: createJobsFor({
@@ -74,16 +78,27 @@ export async function createGate(parts: GateParts): Promise<ReloadableGate> {
   };
 }
 
-async function guardOptions(config: Config, users: Users): Promise<GuardOptions> {
+async function guardOptions(
+  config: Config,
+  users: Users,
+  failed: (address: string) => void,
+): Promise<GuardOptions> {
   const { access, staging } = config;
-  const { requests, per } = access.rateLimit;
+  const { requests, per, failedLogins } = access.rateLimit;
+  // Clients go on with a token that has expired: some lines tell that as well as thousands.
+  const told = createWindow(failedLogins, per, now);
+  const onBadToken = (address: string) => {
+    if (told.wait(address) > 0) return;
+    told.count(address);
+    failed(address);
+  };
   // Its cryptography is loaded only where tokens are expected.
   const tokens = access.oidc && (await import('./access/tokens.ts')).createTokens(access.oidc, now);
   return {
     userPrefix: staging.userPrefix,
     defaultUser: staging.user,
     ...(isGuarded(config) && {
-      known: { users, anonymous: access.anonymous, ...(tokens && { tokens }) },
+      known: { users, anonymous: access.anonymous, ...(tokens && { tokens, onBadToken }) },
     }),
     ...(requests !== undefined && { requests: { limit: requests, seconds: per } }),
     now,

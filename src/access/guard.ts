@@ -30,6 +30,7 @@ export interface GuardOptions {
   readonly known?: {
     readonly users: Users;
     readonly tokens?: Tokens;
+    readonly onBadToken?: (address: string) => void;
     /** Whether who does not log in may ask as an ordinary user. */
     readonly anonymous: boolean;
   };
@@ -67,7 +68,10 @@ export function createGuard(options: GuardOptions): Guard {
       if (!known.tokens) {
         throw new PushbroomError('UNAUTHENTICATED', 'tokens are not accepted here, passwords are');
       }
-      const caller = await known.tokens(credentials.token);
+      const caller = await known.tokens(credentials.token).catch((error: unknown) => {
+        if (isUnauthenticated(error)) known.onBadToken?.(address);
+        throw error;
+      });
       refuseRemote(remote, caller.user);
       return { caller, login: caller.user, address };
     },
@@ -98,6 +102,9 @@ export function createGuard(options: GuardOptions): Guard {
       (isPortal === true && owner.startsWith(userPrefix)),
   };
 }
+
+const isUnauthenticated = (error: unknown): boolean =>
+  error instanceof PushbroomError && error.code === 'UNAUTHENTICATED';
 
 /** As it is where nothing is configured: whoever reaches the service is trusted. */
 const unguarded = (remote: RemoteUser, address: string, options: GuardOptions): Identity => ({

@@ -42,6 +42,16 @@ describe('what is there for a caller', () => {
   });
 });
 
+it('datasets are one list for all who see the same, with which their descriptions are kept', () => {
+  const datasets = [aDataset('a', { users: [], groups: ['g'] }), aDataset('b'), aDataset('c')];
+  const visibility = createVisibility(datasets, {});
+  const seen = visibility.datasets(caller('anna'));
+  expect(seen).toHaveLength(2);
+  expect(visibility.datasets(caller('bert', 'x'))).toBe(seen);
+  expect(visibility.datasets(caller('carl', 'g'))).toEqual(datasets);
+  expect(visibility.datasets(OPERATOR)).toBe(datasets);
+});
+
 describe('jobs', () => {
   const process = (id: string): Process => ({
     id,

@@ -13,9 +13,12 @@ export interface Visibility {
   readonly hidesProcesses: boolean;
   /** Whether a process (`bundle~version~processor`) is there for somebody. */
   mayUse(caller: Caller, process: string): boolean;
-  /** What of the datasets is there for somebody; all of them is the same list as ever. */
+  /** What of the datasets is there for somebody; the same list for all who see the same. */
   datasets(caller: Caller): readonly Dataset[];
 }
+
+/** There are about as many as combinations of groups. */
+const MOST_KEPT = 1000;
 
 /** @param bundles by `name~version`, or by `name` for all other versions; who is not named is there for all */
 export function createVisibility(
@@ -24,6 +27,18 @@ export function createVisibility(
 ): Visibility {
   const audiences = new Map(Object.entries(bundles));
   const isLimited = datasets.some(({ visibleTo }) => visibleTo);
+  // What is described over a list is kept with it.
+  const kept = new Map<string, readonly Dataset[]>();
+
+  function visible(caller: Caller): readonly Dataset[] {
+    const sees = datasets.map(({ visibleTo }) => isAmong(caller, visibleTo));
+    const key = sees.map(Number).join('');
+    const list = kept.get(key) ?? datasets.filter((_, index) => sees[index]);
+    if (kept.size >= MOST_KEPT) kept.clear();
+    kept.set(key, list);
+    return list;
+  }
+
   return {
     hidesProcesses: audiences.size > 0,
     mayUse(caller, process) {
@@ -31,10 +46,7 @@ export function createVisibility(
       const [name = '', version = ''] = process.split('~');
       return isAmong(caller, audiences.get(`${name}~${version}`) ?? audiences.get(name));
     },
-    datasets: (caller) =>
-      caller.role !== 'user' || !isLimited
-        ? datasets
-        : datasets.filter(({ visibleTo }) => isAmong(caller, visibleTo)),
+    datasets: (caller) => (caller.role !== 'user' || !isLimited ? datasets : visible(caller)),
   };
 }
 
