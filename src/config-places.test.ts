@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createConfigFile } from '../test/fixtures/config.ts';
-import { sightsOf } from './config-places.ts';
+import { archiveOf, sightsOf } from './config-places.ts';
 import { loadConfig } from './config.ts';
 
 const { directory, load, problems } = createConfigFile();
@@ -227,5 +227,46 @@ describe('YARN', () => {
       { id: 'yarn', directories: ['/shared'] },
     ]);
     expect(sightsOf(await loadConfig({}))).toEqual([{ id: 'local' }]);
+  });
+});
+
+describe('the archive', () => {
+  const SCENES = dataset("path: ['eodata/S2/${yyyy}/.*', /other/.*/x]");
+
+  test('is by default where the datasets are', async () => {
+    expect(archiveOf(await load(SCENES))).toEqual({
+      allowed: [join(directory, 'eodata/S2'), '/other'],
+      storages: [],
+    });
+  });
+
+  test('has its root, and every root of a dataset', async () => {
+    const roots = dataset(
+      'path: S2/${yyyy}/.*',
+      'roots: [{ path: /near }, { path: "hdfs://calvalus/far" }]',
+    );
+    expect(archiveOf(await load(`${HDFS}archive: { root: eodata/ }\n${roots}`))).toEqual({
+      root: join(directory, 'eodata'),
+      allowed: [join(directory, 'eodata'), '/near/S2', 'hdfs://calvalus/far/S2'],
+      storages: ['hdfs://calvalus'],
+    });
+  });
+
+  test('is where it is said to be, and nowhere else', async () => {
+    const archive =
+      'archive: { root: /calvalus, allowed: [/calvalus/eodata/, "hdfs://calvalus/x"] }\n';
+    expect(archiveOf(await load(HDFS + archive + SCENES))).toMatchObject({
+      root: '/calvalus',
+      allowed: ['/calvalus/eodata', 'hdfs://calvalus/x'],
+    });
+    expect(archiveOf(await load(`archive: { allowed: [] }\n${SCENES}`)).allowed).toEqual([]);
+  });
+
+  test('is on storages that there are', async () => {
+    const archive = 'archive: { root: "hdfs://a/x", allowed: [/y, "hdfs://b/z"] }';
+    expect(await problems(archive)).toEqual([
+      expect.stringContaining('archive.root: "hdfs://a/x" is a URL of no configured storage'),
+      expect.stringContaining('archive.allowed[1]: "hdfs://b/z" is a URL of no configured storage'),
+    ]);
   });
 });

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createProductionDesk } from '../fixtures/productions.ts';
 import type { ProductionDesk } from '../fixtures/productions.ts';
@@ -199,4 +200,37 @@ describe('Execute documents of productions', () => {
     const ids = (await desk.jobs.processes()).map(({ id }) => id);
     expect(ids).toEqual(['indices~1.0~Indices']);
   });
+});
+
+test('whatever is sent as a request is answered, and never with an internal error', async () => {
+  const name = fc.oneof(
+    fc.constantFrom(
+      'productionType',
+      'inputPath',
+      'dateList',
+      'dateRanges',
+      'regionWKT',
+      'processorParameters',
+    ),
+    fc.constantFrom('calvalus.l3.parameters', 'processorBundles', 'timeout', 'minLon', '__proto__'),
+    fc.string(),
+  );
+  const value = fc.oneof(
+    fc.string(),
+    fc.constantFrom('L3', 'L2', '(', '${yyyy', '<a>', ','),
+    fc.jsonValue(),
+  );
+  const fields = fc.dictionary(name, value, { maxKeys: 8 });
+  const complete = {
+    productionType: 'l3',
+    processorBundles: 'indices-1.0',
+    processorName: 'Indices',
+  };
+  await fc.assert(
+    fc.asyncProperty(fields, fc.constantFrom('a.json', 'a.yaml'), async (map, form) => {
+      const found = await desk.request(form, JSON.stringify({ ...complete, ...map }));
+      if ('code' in found) expect(found.code).not.toBe('INTERNAL');
+      else expect(found.process).toBe('indices~1.0~Indices');
+    }),
+  );
 });
