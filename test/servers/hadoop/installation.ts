@@ -61,7 +61,8 @@ async function installLocked(...args: readonly string[]): Promise<void> {
   await execute('flock', [join(cache(), 'lock'), process.execPath, import.meta.filename, ...args]);
 }
 
-const cache = (): string =>
+/** Kept between runs, and shared by checkouts. */
+export const cache = (): string =>
   process.env['PUSHBROOM_TEST_CACHE'] ?? join(homedir(), '.cache/pushbroom-test');
 
 /** The names hold what they were made of: another version is another directory. */
@@ -70,7 +71,8 @@ const librariesOf = (pom: string): string =>
 
 const sources = (): readonly string[] => readdirSync(JAVA).map((name) => join(JAVA, name));
 
-function hash(files: readonly string[]): string {
+/** Of names and contents. */
+export function hash(files: readonly string[]): string {
   const sum = createHash('sha256');
   for (const file of files.toSorted()) sum.update(basename(file)).update(readFileSync(file));
   return sum.digest('hex').slice(0, 12);
@@ -114,7 +116,10 @@ async function compile(): Promise<void> {
 }
 
 /** A directory that is there is whole. */
-async function fill(directory: string, make: (directory: string) => Promise<void>): Promise<void> {
+export async function fill(
+  directory: string,
+  make: (directory: string) => Promise<void>,
+): Promise<void> {
   if (existsSync(directory)) return;
   await mkdir(dirname(directory), { recursive: true });
   const work = await mkdtemp(`${directory}.`);
@@ -122,14 +127,21 @@ async function fill(directory: string, make: (directory: string) => Promise<void
     const made = join(work, 'made');
     await mkdir(made);
     await make(made);
-    await rename(made, directory);
+    // Somebody else may have been faster: what he has made is as good.
+    await rename(made, directory).catch((error: unknown) => {
+      if (!existsSync(directory)) throw error;
+    });
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-async function execute(command: string, args: readonly string[]): Promise<void> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function execute(
+  command: string,
+  args: readonly string[],
+  cwd?: string,
+): Promise<void> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd });
   let words = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => (words += chunk.toString()));
