@@ -157,13 +157,14 @@ export const ProcessQuery = Type.Object({
 /** The standard has a list of one. */
 const seconds = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1, maxItems: 1 });
 
+/** With all of it at its longest, a request still fits into what Node takes as a header. */
 export const JobListQuery = Type.Object({
   f,
   limit,
-  after: Type.Optional(Type.String({ description: 'Taken from the link `next`' })),
-  status: Type.Optional(Type.Array(State)),
-  processID: Type.Optional(Type.Array(Type.String({ maxLength: 500 }), { maxItems: 50 })),
-  type: Type.Optional(Type.Array(Type.String())),
+  after: Type.Optional(Type.String({ maxLength: 20, description: 'Taken from the link `next`' })),
+  status: Type.Optional(Type.Array(State, { maxItems: 5 })),
+  processID: Type.Optional(Type.Array(Type.String({ maxLength: 150 }), { maxItems: 5 })),
+  type: Type.Optional(Type.Array(Type.String({ maxLength: 20 }), { maxItems: 5 })),
   datetime: Type.Optional(
     Type.String({
       maxLength: 100,
