@@ -30,11 +30,7 @@ export interface GateParts {
 }
 
 export interface ReloadableGate extends Gate {
-  /**
-   * Reads the users' file anew and goes on in a new audit file, where the old one was moved away.
-   *
-   * @throws INVALID_PARAMETER: then the users stay as they are
-   */
+  /** Reads the users' file anew. @throws INVALID_PARAMETER: then the users stay as they are */
   reload(): Promise<void>;
 }
 
@@ -71,10 +67,7 @@ export async function createGate(parts: GateParts): Promise<ReloadableGate> {
       datasets,
       visibility: createVisibility(datasets, access.bundles),
     }),
-    reload: async () => {
-      await audit.reopen();
-      users.set(await readUsers(access));
-    },
+    reload: async () => users.set(await readUsers(access)),
   };
 }
 

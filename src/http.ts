@@ -96,7 +96,9 @@ export function describeError(thrown: unknown, request: FastifyRequest): Pushbro
       ...(locator && { locator }),
     });
   }
-  request.log.error({ err: thrown, reqId: request.id, url: request.url }, 'request failed');
+  // Who has the signature of a link has what it leads to.
+  const url = request.url.replaceAll(/(signature=)[^&]*/g, '$1...');
+  request.log.error({ err: thrown, reqId: request.id, url }, 'request failed');
   return new PushbroomError('INTERNAL', `internal error (request ${request.id})`, {
     cause: thrown,
   });

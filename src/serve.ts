@@ -172,6 +172,8 @@ function createReload(
   logger: Logger,
 ): () => Promise<Reload> {
   return async () => {
+    // Its old file was moved away: that must not wait for a configuration that is right.
+    await gate.audit.reopen();
     const reload = await reloadPolicy(source, config);
     await gate.reload();
     await scheduler.setPolicy(reload.policy);

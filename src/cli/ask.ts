@@ -33,10 +33,10 @@ async function typed(input: ReadStream, output: Output): Promise<string> {
 async function unseen(input: ReadStream, output: Output, question: string): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input, output: nowhere, terminal: true });
-  output.write(question);
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   lines.once('line', resolve);
   lines.once('close', () => reject(new PushbroomError('INVALID_PARAMETER', 'no password')));
+  output.write(question);
   try {
     return await promise;
   } finally {

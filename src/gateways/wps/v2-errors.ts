@@ -35,6 +35,7 @@ const CODES: Partial<Record<ErrorCode, string>> = {
   NO_SUCH_DATASET: 'WrongInputData',
   REQUEST_TOO_LARGE: 'SizeExceeded',
   LIMIT_REACHED: 'NoApplicableCode',
+  TOO_MANY_REQUESTS: 'NoApplicableCode',
   STORAGE_FULL: 'NoApplicableCode',
   UNAVAILABLE: 'NoApplicableCode',
 };
