@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Process } from '../../src/jobs/jobs.ts';
 import { child, children, childText, parseXml } from '../../src/xml.ts';
 import type { XmlElement } from '../../src/xml.ts';
+import { PROCESSES, startServer } from './server.ts';
 import {
   about,
   accepted,
@@ -340,6 +342,25 @@ describe('WPS 2.0 executes', () => {
     server.jobs.move(id, { state: 'successful', percent: 100, results: RESULTS });
     const root = await rootOf(get(server, `request=GetResult&JobID=${id}`));
     expect(outputsOf(root)).toHaveLength(3);
+  });
+
+  it('nothing where only a quotation is asked for', async () => {
+    const [subset] = PROCESSES as [Process];
+    const quotation = { ...subset.inputs[0]!, id: 'quotation' };
+    await using server = await startServer({}, [
+      { ...subset, inputs: [quotation, ...subset.inputs] },
+    ]);
+    const inputs = literal('quotation', 'true');
+    const document = executeXml({ process: SUBSET, how: ASYNC, inputs });
+    const [[id, json] = []] = outputsOf(await rootOf(post(server, document)));
+    expect(id).toBe('QUOTATION');
+    const how = 'mode="sync" response="raw"';
+    const raw = await post(server, executeXml({ process: SUBSET, how, inputs }));
+    expect(raw.headers['content-type']).toMatch('application/json');
+    for (const text of [json!, raw.body]) {
+      expect(JSON.parse(text)).toMatchObject([{ status: 'QUOTATION' }]);
+    }
+    expect((await server.jobs.list({ limit: 1 })).items).toEqual([]);
   });
 
   it('until a job is dismissed', async () => {

@@ -40,12 +40,12 @@ export const writeStatusInfo = ({ job, state, percent }: JobStatus): string =>
   );
 
 /** OGC 14-065r2, 9.6. An output with several files is there several times. */
-export const writeResult = (jobId: string, outputs: readonly Value[]): string =>
+export const writeResult = (jobId: string | undefined, outputs: readonly Value[]): string =>
   xmlDocument(
     element(
       'wps:Result',
       ROOT,
-      element('wps:JobID', {}, jobId),
+      jobId === undefined ? undefined : element('wps:JobID', {}, jobId),
       outputs.map((output) => element('wps:Output', { id: output.id }, content(output))),
     ),
   );

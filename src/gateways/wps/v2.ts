@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isJobEnded } from '../../core/lifecycle.ts';
+import type { ResponseWish } from '../../core/model.ts';
 import { PushbroomError } from '../../errors.ts';
 import { describeError, pathOf } from '../../http.ts';
 import type { Jobs, JobStatus, Process } from '../../jobs/jobs.ts';
 import type { OutputFiles } from '../outputs.ts';
+import type { Quotation } from '../quotation.ts';
 import type { WpsOptions } from './v1.ts';
 import { asInputRefusal } from './v2-errors.ts';
 import { writeCapabilities2, writeOfferings } from './v2-describe.ts';
@@ -81,15 +83,27 @@ async function execute(
 ): Promise<FastifyReply> {
   const { door } = options;
   const process = await asLocated(door.jobs(request).process(id), id);
-  checkWish(response, process);
-  const submitted = door.submit(request, id, inputs, response).catch((error: unknown) => {
+  const refuse = (error: unknown): never => {
     throw asInputRefusal(error, process, inputs);
-  });
-  const { status } = await submitted;
+  };
+  const quotation = await door.quotation(request, process, inputs).catch(refuse);
+  if (quotation) return sendQuotation(quotation, response, reply);
+  checkWish(response, process);
+  const { status } = await door.submit(request, id, inputs, response).catch(refuse);
   const isSync = mode === 'sync' || (mode === 'auto' && status.job.workflow.type === 'Local');
   if (!isSync) return send(reply, writeStatusInfo(status));
   const ended = isJobEnded(status.state) ? status : await door.ended(status.job.id, reply);
   return sendResult(options, ended, request, reply);
+}
+
+/** In whatever mode and of whatever outputs it was asked for: it is the answer, and there is no job (specification B.9). */
+function sendQuotation(
+  { output: { id }, mediaType, content }: Quotation,
+  { form }: ResponseWish,
+  reply: FastifyReply,
+): FastifyReply {
+  if (form === 'raw') return reply.type(mediaType).send(content);
+  return send(reply, writeResult(undefined, [{ id, kind: 'text', text: content, mediaType }]));
 }
 
 /**
