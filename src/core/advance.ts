@@ -1,3 +1,4 @@
+import { ceilingText, isAtCeiling } from './ceiling.ts';
 import { NOTHING } from './change.ts';
 import type { Change, Effect, Plan } from './change.ts';
 import { endJob } from './decide.ts';
@@ -9,7 +10,8 @@ import type { JobRecord, State } from './state.ts';
 
 /**
  * What follows for a job from the state it is in, whatever event brought it there: that its products are to be found,
- * that a period's next step can begin, that it has failed, or that its results can be staged. Because only the state
+ * that a period's next step can begin, that it has failed, that its results can be staged, or that it has used all that
+ * it may. Because only the state
  * counts, a scheduler that starts again finds the same consequences.
  */
 export function advance(state: State, jobId: JobId, at: Millis): Plan {
@@ -54,6 +56,12 @@ export function advance(state: State, jobId: JobId, at: Millis): Plan {
   if (isDone && !record.requested.has('stage')) {
     changes.push({ type: 'request', jobId, what: 'stage' });
     effects.push({ type: 'stage', job: record.job });
+  }
+  if (!isDone && !record.control.isPaused && isAtCeiling(record, at)) {
+    const pauseReason = ceilingText(record, at);
+    const control = { ...record.control, isPaused: true, pauseReason };
+    changes.push({ type: 'controlJob', jobId, control, at });
+    effects.push({ type: 'say', level: 'warn', message: `job ${jobId} is paused: ${pauseReason}` });
   }
   return { changes, effects };
 }

@@ -1,4 +1,5 @@
 import { add } from './amount.ts';
+import { startUsing, stopUsing } from './ceiling.ts';
 import type { Change } from './change.ts';
 import {
   ATTEMPT_MOVES,
@@ -217,6 +218,7 @@ function addAttempt(
   task.live += 1;
   record.attempts.set(attempt.id, { attempt, resources, state: 'launched' });
   use(state, record, resources, 1);
+  startUsing(record, attempt, resources);
 }
 
 function moveAttempt(state: State, record: JobRecord, change: Of<'moveAttempt'>): void {
@@ -226,6 +228,7 @@ function moveAttempt(state: State, record: JobRecord, change: Of<'moveAttempt'>)
   if (!isAttemptEnded(to)) return;
   record.attempts.delete(attempt.id);
   use(state, record, known.resources, -1);
+  stopUsing(record, known.attempt, known.resources, at);
   const task = record.tasks.get(attempt.task);
   if (task) task.live -= 1;
   if (to !== 'finished') return;

@@ -1,4 +1,5 @@
 import { moveAttempt } from './attempts.ts';
+import { ceilingRemedy, ceilingText, isAtCeiling } from './ceiling.ts';
 import { NOTHING, refuse } from './change.ts';
 import type { Change, Effect, Event, Plan } from './change.ts';
 import { isJobEnded } from './lifecycle.ts';
@@ -94,13 +95,17 @@ function controlJob(
   if (control.priority !== undefined && !Number.isSafeInteger(control.priority)) {
     return refuse('INVALID_PARAMETER', 'A priority is a whole number.');
   }
-  const change: Change = {
-    type: 'controlJob',
-    jobId,
-    control: { ...record.control, ...control },
-    at,
-  };
-  return { changes: [change], effects: [] };
+  if (control.maxCpuHours !== undefined && !(control.maxCpuHours > 0)) {
+    return refuse('INVALID_PARAMETER', 'A ceiling of CPU hours is a number above 0.');
+  }
+  const { pauseReason, ...now } = record.control;
+  const isSameReason = control.isPaused === undefined && pauseReason !== undefined;
+  const next = { ...now, ...control, ...(isSameReason && { pauseReason }) };
+  if (control.isPaused === false && isAtCeiling(record, at, next)) {
+    const used = ceilingText(record, at, next);
+    return refuse('CONFLICT', `Job ${jobId} stays paused: ${used}. ${ceilingRemedy(jobId)}`);
+  }
+  return { changes: [{ type: 'controlJob', jobId, control: next, at }], effects: [] };
 }
 
 /** Failed tasks become ready again, but not those on whose absence later steps were built. */

@@ -1,4 +1,5 @@
 import { amountText } from './amount.ts';
+import { ceilingText, isAtCeiling } from './ceiling.ts';
 import type { NodeKey } from './change.ts';
 import { avoidedNodes, suits } from './find.ts';
 import { freeNodes, hasRoomFor } from './free-nodes.ts';
@@ -66,16 +67,15 @@ export function explain(state: State, id: string, at: Millis): Explanation | und
 }
 
 function explainJob(state: State, record: JobRecord, at: Millis): Explanation {
-  const { job, attempts, lanes, control } = record;
+  const { job, attempts, lanes } = record;
   const reasons: Reason[] = [];
   if (isJobEnded(record.state)) {
     const message = `The job has ended; ${attempts.size} of its attempts are being ended.`;
     reasons.push({ code: 'ended', message });
     return { id: job.id, state: record.state, summary: message, reasons };
   }
-  if (control.isPaused) {
-    reasons.push({ code: 'paused', message: 'An operator has paused the job: resume it.' });
-  }
+  const paused = pausedReason(record, at);
+  if (paused) reasons.push(paused);
   if (attempts.size > 0) reasons.push(runningReason(record, [...attempts.keys()]));
   for (const lane of lanes) reasons.push(laneReason(state, record, lane, at));
   reasons.push(...backoffReasons(state, record), ...avoidedReasons(state, record, at));
@@ -88,7 +88,7 @@ function explainJob(state: State, record: JobRecord, at: Millis): Explanation {
   if (record.requested.has('stage')) {
     reasons.push({ code: 'staging', message: 'Its results are being staged.' });
   }
-  const line = lanes.length > 0 && !control.isPaused ? queueOf(state, record, at) : undefined;
+  const line = lanes.length > 0 && !paused ? queueOf(state, record, at) : undefined;
   return {
     id: job.id,
     state: record.state,
@@ -124,13 +124,20 @@ function taskReason(state: State, record: JobRecord, task: TaskRecord, at: Milli
       ids.filter((attempt) => attempt.task === task.task.number).map(({ id }) => id),
     );
   }
-  if (record.control.isPaused) {
-    return { code: 'paused', message: 'An operator has paused its job: resume it.' };
-  }
+  const paused = pausedReason(record, at, 'its');
+  if (paused) return paused;
   if (task.lane) return laneReason(state, record, task.lane, at);
   const tries = task.failures + task.losses;
   const message = `It failed ${times(tries)} and waits before it is tried again.`;
   return { code: 'backoff', message, ...untilOf(state, record.job.id, task.task.number) };
+}
+
+function pausedReason(record: JobRecord, at: Millis, whose = 'the'): Reason | undefined {
+  if (isAtCeiling(record, at)) {
+    return { code: 'paused', message: `Paused: ${ceilingText(record, at)}.` };
+  }
+  if (!record.control.isPaused) return undefined;
+  return { code: 'paused', message: `An operator has paused ${whose} job: resume it.` };
 }
 
 const untilOf = ({ delayed }: State, jobId: JobId, task?: number): { until?: Millis } => {

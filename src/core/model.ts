@@ -162,6 +162,8 @@ export interface Job {
   /** The portal's own reference of this job, for its accounting. */
   readonly reference?: string;
   readonly response?: ResponseWish;
+  /** It may use so many at first: what an operator says later is in its `Control`. No limit where absent. */
+  readonly maxCpuHours?: number;
   /** `L3` or another type of the production dialect, where the request was in it: `inputs` are production parameters. */
   readonly productionType?: string;
   /** It does again what an ended job left undone, and takes over what that one finished. */
@@ -178,6 +180,10 @@ export interface Control {
   readonly priority: number;
   /** Nothing of it is launched; what runs goes on. */
   readonly isPaused: boolean;
+  /** Why it was paused, in words that follow `Paused: `, where no operator has done it. */
+  readonly pauseReason?: string;
+  /** CPUs that are kept for its attempts, times hours: at so many it is paused. */
+  readonly maxCpuHours?: number;
 }
 
 /** One input product of a dataset, found by its path. */

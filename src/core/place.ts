@@ -1,3 +1,4 @@
+import { isAtCeiling } from './ceiling.ts';
 import type { Change, Effect, NodeKey, Plan } from './change.ts';
 import { Heap } from './heap.ts';
 import { find, findIn, suits, mayRun, viewOf } from './find.ts';
@@ -49,7 +50,7 @@ function* fill(state: State, free: readonly FreeNode[], at: Millis): Generator<P
     passes: new Map(),
   };
   if (state.waiting.size > 0) {
-    const candidates = candidatesOf(state);
+    const candidates = candidatesOf(state, at);
     yield* placeStarving(round, candidates);
     yield* placeFairly(round, candidates);
   }
@@ -61,11 +62,11 @@ function* fill(state: State, free: readonly FreeNode[], at: Millis): Generator<P
 const keptNodes = (nodes: readonly FreeNode[]): ReadonlySet<NodeKey> =>
   new Set(nodes.filter(({ reservedFor }) => reservedFor).map(({ key }) => key));
 
-function candidatesOf(state: State): Waiting[] {
+function candidatesOf(state: State, at: Millis): Waiting[] {
   const candidates: Waiting[] = [];
   for (const id of state.waiting) {
     const record = state.jobs.get(id)!;
-    if (record.control.isPaused) continue;
+    if (record.control.isPaused || isAtCeiling(record, at)) continue;
     const leaf = leafOf(state.shares, record.control.group);
     const rank = rankOf(state, record, leaf);
     candidates.push({ record, leaf, views: new Map(), rank });

@@ -74,6 +74,7 @@ const essence = (record: JobRecord, { delayed, shares }: State) => ({
   periods: record.periods.map(({ open, productive }) => ({ open, productive })),
   losses: record.losses.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
   use: record.use,
+  cpuMs: record.cpuMs,
   shares: shares.root.use,
   // The store does not write down that a delay is over: such tasks come back as delayed and wake at once.
   ready: record.lanes.reduce((sum, { size }) => sum + size, delayed.size),
@@ -185,6 +186,7 @@ const stored: JobSnapshot = {
   control: { group: 'default', priority: 100, isPaused: false },
   state: 'running',
   splitEnded: true,
+  usedCpuMs: 0,
   nextTask: 1,
   counts: [
     { step: 'process', firstPeriod: 0, lastPeriod: 0, state: 'open', productive: false, count: 1 },

@@ -1,4 +1,5 @@
 import { add } from './amount.ts';
+import { startUsing } from './ceiling.ts';
 import { isJobEnded } from './lifecycle.ts';
 import { STEPS } from './model.ts';
 import type { Control, Job, JobState, Millis, Step, Task } from './model.ts';
@@ -35,6 +36,8 @@ export interface JobSnapshot {
   readonly control: Control;
   readonly state: JobState;
   readonly splitEnded: boolean;
+  /** CPUs times milliseconds of attempts that have ended. */
+  readonly usedCpuMs: number;
   /** One more than the highest number of a task. */
   readonly nextTask: number;
   readonly counts: readonly TaskCount[];
@@ -57,11 +60,13 @@ export function restore(state: State, snapshot: JobSnapshot, at: Millis): void {
   const record = createJobRecord(snapshot.job);
   record.control = snapshot.control;
   record.state = snapshot.state;
+  record.cpuMs.ended = snapshot.usedCpuMs;
   state.jobs.set(snapshot.job.id, record);
   restoreCounts(record, snapshot);
   for (const { attempt, resources, state: attemptState } of snapshot.attempts) {
     record.attempts.set(attempt.id, { attempt, resources, state: attemptState });
     add(record.use, resources, 1);
+    startUsing(record, attempt, resources);
     countTask(state.shares, consumerOf(record), resources, 1);
   }
   const live = Map.groupBy(snapshot.attempts, ({ attempt }) => attempt.task);

@@ -101,6 +101,13 @@ export interface JobRecord {
   /** The first few, for the message at the end. */
   readonly losses: Loss[];
   readonly use: Amount;
+  /** What `ceiling.ts` adds up. */
+  readonly cpuMs: {
+    /** CPUs times milliseconds of attempts that have ended. */
+    ended: number;
+    /** CPUs of attempts that are out, times when they were launched: milliseconds since the job was accepted. */
+    launched: number;
+  };
   /** Failures on a node since a task succeeded there; what fails at one time is one failure. */
   readonly trouble: Map<NodeKey, { readonly failures: number; readonly at: Millis }>;
   /** What has been asked of the world since this process started. */
@@ -213,11 +220,18 @@ export function totalOf(nodes: Iterable<NodeRecord>): Amount {
   return all;
 }
 
+/** What a job asks for, until an operator says otherwise. */
+export const controlOf = ({ group, priority, maxCpuHours }: Job): Control => ({
+  group,
+  priority,
+  isPaused: false,
+  ...(maxCpuHours !== undefined && { maxCpuHours }),
+});
+
 export function createJobRecord(job: Job): JobRecord {
-  const { group, priority } = job;
   return {
     job,
-    control: { group, priority, isPaused: false },
+    control: controlOf(job),
     state: 'accepted',
     splitEnded: false,
     splitUpTo: 0,
@@ -237,6 +251,7 @@ export function createJobRecord(job: Job): JobRecord {
     due: new Set(),
     losses: [],
     use: nothing(),
+    cpuMs: { ended: 0, launched: 0 },
     trouble: new Map(),
     requested: new Set(),
   };

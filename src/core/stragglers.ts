@@ -1,3 +1,4 @@
+import { isAtCeiling } from './ceiling.ts';
 import type { Plan } from './change.ts';
 import { avoidedNodes, mayRun } from './find.ts';
 import { hasRoomFor, launchOn } from './free-nodes.ts';
@@ -18,7 +19,7 @@ export function* stragglerPlans(
 ): Generator<Plan> {
   if (!state.policy.stragglers.isEnabled || state.nodes.size < 2) return;
   for (const record of state.jobs.values()) {
-    if (isJobEnded(record.state) || record.control.isPaused) continue;
+    if (isJobEnded(record.state) || record.control.isPaused || isAtCeiling(record, at)) continue;
     // Attempts are in the order of their launches: behind one that is not late nobody is.
     for (const late of record.attempts.values()) {
       const due = dueOf(state, record, late);

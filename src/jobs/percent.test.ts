@@ -18,6 +18,7 @@ const view = (change: Partial<JobView>): JobView => ({
   splitEnded: true,
   steps: { process: NONE, aggregate: NONE, format: NONE },
   attempts: 0,
+  usedCpuMs: 0,
   ...change,
 });
 

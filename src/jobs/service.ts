@@ -1,6 +1,7 @@
 import { jobId } from '../core/ids.ts';
 import { isJobEnded } from '../core/lifecycle.ts';
 import type { Job, JobId, JobResult, Millis } from '../core/model.ts';
+import { controlOf } from '../core/state.ts';
 import { timestamp } from '../core/time.ts';
 import { PushbroomError } from '../errors.ts';
 import { PAUSE } from '../processes/builtin.ts';
@@ -97,13 +98,14 @@ const NO_TASKS = { total: 0, finished: 0, failed: 0 };
 /** A job's status when it has been accepted, without asking for it. */
 const accepted = (job: Job): JobStatus => ({
   job,
-  control: { group: job.group, priority: job.priority, isPaused: false },
+  control: controlOf(job),
   state: 'accepted',
   updatedAt: job.acceptedAt,
   splitEnded: false,
   steps: { process: NO_TASKS, aggregate: NO_TASKS, format: NO_TASKS },
   attempts: 0,
   percent: 0,
+  usedCpuMs: 0,
 });
 
 const withPercent = (view: JobView): JobStatus => ({ ...view, percent: percent(view) });

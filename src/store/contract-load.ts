@@ -58,6 +58,7 @@ export function loadContract(open: () => Promise<Store>): void {
       control,
       state: 'accepted',
       splitEnded: false,
+      usedCpuMs: 20,
       nextTask: 4,
       counts: expect.any(Array),
       failedTasks: [],
@@ -72,6 +73,46 @@ export function loadContract(open: () => Promise<Store>): void {
         { attempt: attempt(tasks[2], 1, { locality: 'node' }), resources, state: 'launched' },
         { attempt: attempt(tasks[2], 2, { isSpeculative: true }), resources, state: 'launched' },
       ],
+    });
+  });
+
+  test('adds up what attempts have used, whatever became of them, and keeps the ceiling', async () => {
+    const tasks = [aTask(job, 0), aTask(job, 1), aTask(job, 2)] as const;
+    const uses = { cpus: 2.5, memoryMb: 1 };
+    const moved = (number: number, to: 'running' | 'failed' | 'killed', at: number) =>
+      ({ type: 'moveAttempt', attempt: attempt(tasks[number]!), resources: uses, to, at }) as const;
+    await store.commit([
+      addTasks(...tasks),
+      ...tasks.map((task) => launched(task, 1, {}, uses)),
+      moved(0, 'running', 25),
+    ]);
+    expect((await load(9)).usedCpuMs).toBe(0);
+    await store.commit([moved(0, 'failed', 30), moved(1, 'killed', 21)]);
+    // A clock that was set back.
+    await store.commit([moved(2, 'killed', 10)]);
+    const control = {
+      group: 'g',
+      priority: 1,
+      isPaused: true,
+      pauseReason: 'it has used 1 of its 0.5 CPU hours',
+      maxCpuHours: 0.5,
+    };
+    await store.commit([{ type: 'controlJob', jobId: job.id, control, at: 31 }]);
+    expect(await load(9)).toMatchObject({ usedCpuMs: 27.5, control });
+    expect(await store.job(job.id)).toMatchObject({ usedCpuMs: 27.5, control });
+    const { maxCpuHours: _, pauseReason: __, ...free } = control;
+    await store.commit([{ type: 'controlJob', jobId: job.id, control: free, at: 32 }]);
+    expect((await load(9)).control).toEqual(free);
+  });
+
+  test('gives a job the ceiling that it asks for', async () => {
+    const other = aJob({ id: '20200101000000_L2Plus_2', maxCpuHours: 1.25 });
+    await store.commit([{ type: 'addJob', job: other }]);
+    expect((await store.job(other.id))?.control).toEqual({
+      group: 'default',
+      priority: 100,
+      isPaused: false,
+      maxCpuHours: 1.25,
     });
   });
 

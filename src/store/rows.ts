@@ -34,11 +34,13 @@ export interface TriedTaskRow extends TaskRow {
 const parse = <T>(json: string): T => JSON.parse(json) as T;
 
 export const controlOf = (
-  row: Pick<JobRow, 'share_group' | 'priority' | 'is_paused'>,
+  row: Pick<JobRow, 'share_group' | 'priority' | 'is_paused' | 'pause_reason' | 'max_cpu_hours'>,
 ): Control => ({
   group: row.share_group,
   priority: row.priority,
   isPaused: row.is_paused === 1,
+  ...(row.pause_reason !== null && { pauseReason: row.pause_reason }),
+  ...(row.max_cpu_hours !== null && { maxCpuHours: row.max_cpu_hours }),
 });
 
 export function jobView(row: JobRow): JobView {
@@ -57,6 +59,7 @@ export function jobView(row: JobRow): JobView {
     splitEnded: row.split_ended === 1,
     steps: { process: count('process'), aggregate: count('aggregate'), format: count('format') },
     attempts: row.attempts,
+    usedCpuMs: row.used_cpu_ms,
     ...(row.message !== null && { message: row.message }),
     ...(row.results !== null && { results: parse(row.results) }),
   };

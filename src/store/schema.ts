@@ -28,6 +28,9 @@ interface JobsTable {
   share_group: string;
   priority: number;
   is_paused: number;
+  pause_reason: string | null;
+  used_cpu_ms: number;
+  max_cpu_hours: number | null;
   retry_of: string | null;
   state: JobState;
   /** JSON of `Job`. */

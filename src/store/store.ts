@@ -43,6 +43,8 @@ export interface JobView {
   readonly splitEnded: boolean;
   readonly steps: Readonly<Record<Step, StepCount>>;
   readonly attempts: number;
+  /** CPUs times milliseconds for which they were kept for attempts that have ended. */
+  readonly usedCpuMs: number;
   readonly message?: string;
   /** Present once the job is successful. */
   readonly results?: readonly JobResult[];

@@ -149,6 +149,7 @@ function acceptedJob(request: ExecuteRequest, number: number): JobStatus {
     splitEnded: false,
     steps: { process: NOTHING, aggregate: NOTHING, format: NOTHING },
     attempts: 0,
+    usedCpuMs: 0,
     percent: 0,
   };
 }

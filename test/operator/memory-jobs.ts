@@ -153,6 +153,7 @@ function acceptedJob(id: string, { process, inputs, caller }: ExecuteRequest): J
     splitEnded: false,
     steps: { process: NONE, aggregate: NONE, format: NONE },
     attempts: 0,
+    usedCpuMs: 0,
   };
 }
 

@@ -32,6 +32,10 @@ export function createManualClock() {
   };
   return {
     clock,
+    /** Lets so many milliseconds go by. */
+    pass(time: number): void {
+      now += time;
+    },
     /** Jumps to the next timer. */
     advance(): boolean {
       const next = timers.toSorted((a, b) => a.at - b.at)[0];

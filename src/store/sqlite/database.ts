@@ -4,9 +4,10 @@ import * as jobs from '../migrations/001-jobs.ts';
 import * as scheduling from '../migrations/002-scheduling.ts';
 import * as gpus from '../migrations/003-gpus.ts';
 import * as jobTimes from '../migrations/004-job-times.ts';
+import * as cpuHours from '../migrations/005-cpu-hours.ts';
 
 /** In order; a migration that was released is never changed. */
-const MIGRATIONS = [jobs.sqlite, scheduling.sqlite, gpus.sqlite, jobTimes.sqlite];
+const MIGRATIONS = [jobs.sqlite, scheduling.sqlite, gpus.sqlite, jobTimes.sqlite, cpuHours.sqlite];
 
 /** Opens a database file, or `:memory:`, and brings its tables up to date. */
 export function openDatabase(path: string): DatabaseSync {

@@ -67,6 +67,7 @@ function snapshot(rows: Ask, row: JobRow, window: number): JobSnapshot {
     control: controlOf(row),
     state: row.state,
     splitEnded: row.split_ended === 1,
+    usedCpuMs: row.used_cpu_ms,
     nextTask: rows<{ number: number }>(SQL.nextTask, seq)[0]!.number,
     counts: counts.map((count) => ({ ...count, productive: count.productive === 1 })),
     failedTasks,

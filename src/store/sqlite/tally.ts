@@ -1,13 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite';
 
+import { reservedCpuMs } from '../../core/ceiling.ts';
 import type { Change } from '../../core/change.ts';
 import { isJobEnded } from '../../core/lifecycle.ts';
 import { STEPS } from '../../core/model.ts';
 import type { Step, Task } from '../../core/model.ts';
 
-type Counter = `${Step}_${'total' | 'finished' | 'failed'}` | 'attempts';
+type Counter = `${Step}_${'total' | 'finished' | 'failed'}` | 'attempts' | 'used_cpu_ms';
 const COUNTERS: readonly Counter[] = [
   'attempts',
+  'used_cpu_ms',
   ...STEPS.flatMap((step) =>
     (['total', 'finished', 'failed'] as const).map((name) => `${step}_${name}` as const),
   ),
@@ -30,6 +32,7 @@ type Counted = Extract<
     type:
       | 'addTasks'
       | 'addAttempt'
+      | 'moveAttempt'
       | 'endTask'
       | 'retryTask'
       | 'reviveTask'
@@ -113,6 +116,9 @@ function addUp(tally: JobTally, change: Counted): void {
       return;
     case 'addAttempt':
       counters.attempts += 1;
+      return;
+    case 'moveAttempt':
+      counters.used_cpu_ms += reservedCpuMs(change.attempt, change.resources, change.at);
       return;
     case 'endTask':
       counters[`${change.task.step}_${change.to}`] += 1;

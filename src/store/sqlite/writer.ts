@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 import type { Change } from '../../core/change.ts';
+import { isAttemptEnded } from '../../core/lifecycle.ts';
 import type { JobId } from '../../core/model.ts';
 import { createAttemptWriter } from './attempts.ts';
 import { createTally } from './tally.ts';
@@ -47,8 +48,12 @@ export function createWriter(database: DatabaseSync) {
         attempts.add(seq, change);
         return tally.add(seq, change);
       }
-      case 'moveAttempt':
-        return attempts.move(seqOf(change.attempt.jobId), change);
+      case 'moveAttempt': {
+        const seq = seqOf(change.attempt.jobId);
+        attempts.move(seq, change);
+        if (isAttemptEnded(change.to)) tally.add(seq, change);
+        return;
+      }
       default:
     }
   }
@@ -77,11 +82,12 @@ type Statements = ReturnType<typeof prepareStatements>;
 const prepareStatements = (database: DatabaseSync) => ({
   seq: database.prepare('SELECT seq FROM jobs WHERE id = ?'),
   job: database.prepare(
-    `INSERT INTO jobs (id, process, user, share_group, priority, retry_of, state, spec, accepted_at, updated_at)
-     VALUES (?, ?, ?, ?, ?, ?, 'accepted', ?, ?, ?)`,
+    `INSERT INTO jobs (id, process, user, share_group, priority, max_cpu_hours, retry_of, state, spec, accepted_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, 'accepted', ?, ?, ?)`,
   ),
   control: database.prepare(
-    `UPDATE jobs SET share_group = ?, priority = ?, is_paused = ?, updated_at = max(updated_at, ?) WHERE seq = ?`,
+    `UPDATE jobs SET share_group = ?, priority = ?, is_paused = ?, pause_reason = ?, max_cpu_hours = ?,
+       updated_at = max(updated_at, ?) WHERE seq = ?`,
   ),
   drain: database.prepare(
     `INSERT INTO drained_nodes (engine, node, reason, at) VALUES (?, ?, ?, ?)
@@ -99,10 +105,11 @@ function findSeq({ seq: find }: Statements, seqs: Map<JobId, number>, jobId: Job
 }
 
 function addJob({ job: statement }: Statements, { job }: Of<'addJob'>): void {
-  const { id, process, user, group, priority, acceptedAt, retryOf } = job;
+  const { id, process, user, group, priority, maxCpuHours = null, acceptedAt, retryOf } = job;
   const spec = JSON.stringify(job);
   const before = retryOf?.jobId ?? null;
-  statement.run(id, process, user, group, priority, before, spec, acceptedAt, acceptedAt);
+  const asked = [id, process, user, group, priority, maxCpuHours];
+  statement.run(...asked, before, spec, acceptedAt, acceptedAt);
 }
 
 function controlJob(
@@ -110,8 +117,8 @@ function controlJob(
   seq: number,
   { control, at }: Of<'controlJob'>,
 ): void {
-  const { group, priority, isPaused } = control;
-  statement.run(group, priority, isPaused ? 1 : 0, at, seq);
+  const { group, priority, isPaused, pauseReason = null, maxCpuHours = null } = control;
+  statement.run(group, priority, isPaused ? 1 : 0, pauseReason, maxCpuHours, at, seq);
 }
 
 function drainNode({ drain, undrain }: Statements, change: Of<'drainNode'>): void {
