@@ -13,11 +13,14 @@ import { openShares } from './access/share.ts';
 import { createUsers } from './access/users.ts';
 import type { User, Users } from './access/users.ts';
 import { createVisibility } from './access/visibility.ts';
+import type { Offers } from './access/visibility.ts';
 import { createWindow } from './access/window.ts';
 import type { Config } from './config.ts';
 import { isGuarded, readUsersFile } from './config-access.ts';
 import { messageOf, PushbroomError } from './errors.ts';
 import type { Layout } from './layout.ts';
+import { isForOthers, ownerOf } from './processes/bundle.ts';
+import type { Registry } from './processes/registry.ts';
 import { systemClock } from './scheduler/clock.ts';
 
 export interface GateParts {
@@ -27,6 +30,7 @@ export interface GateParts {
   /** Are called when the service ends. */
   readonly closers: (() => unknown)[];
   readonly jobsOver: RestrictOptions['jobsOver'];
+  readonly registry: Pick<Registry, 'bundle' | 'bundles'>;
 }
 
 export interface ReloadableGate extends Gate {
@@ -65,11 +69,19 @@ export async function createGate(parts: GateParts): Promise<ReloadableGate> {
     jobsFor: createJobsFor({
       jobsOver: parts.jobsOver,
       datasets,
-      visibility: createVisibility(datasets, access.bundles),
+      visibility: createVisibility(datasets, access.bundles, offersOf(parts.registry)),
     }),
     reload: async () => users.set(await readUsers(access)),
   };
 }
+
+const offersOf = (registry: GateParts['registry']): Offers => ({
+  of(name, version) {
+    const bundle = registry.bundle(name, version);
+    return bundle && { owner: ownerOf(bundle), isForOthers: isForOthers(bundle) };
+  },
+  areLimited: () => !registry.bundles().every(isForOthers),
+});
 
 async function guardOptions(
   config: Config,

@@ -133,7 +133,7 @@ async function start(
   };
   const jobs = createJobs(jobsOptions);
   const jobsOver = (datasets: readonly Dataset[]) => createJobs({ ...jobsOptions, datasets });
-  const gate = await createGate({ config, layout, logger, closers, jobsOver });
+  const gate = await createGate({ config, layout, logger, closers, jobsOver, registry });
   const operations = createOperations(jobsOptions);
   const reload = createReload(source, config, scheduler, gate, logger);
   closers.push(onHangup(reload, logger));

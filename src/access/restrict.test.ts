@@ -52,6 +52,18 @@ it('datasets are one list for all who see the same, with which their description
   expect(visibility.datasets(OPERATOR)).toBe(datasets);
 });
 
+it('a bundle of a user is there for him alone until it is for others', () => {
+  const offers = {
+    of: (name: string) => (name === 'b' ? { owner: 'anna', isForOthers: false } : undefined),
+    areLimited: () => true,
+  };
+  const { mayUse, hidesProcesses } = createVisibility([], {}, offers);
+  const who = [caller('anna'), caller('bert'), OPERATOR];
+  expect(who.map((each) => mayUse(each, 'b~1~X'))).toEqual([true, false, true]);
+  expect(who.map((each) => mayUse(each, 'c~1~X'))).toEqual([true, true, true]);
+  expect(hidesProcesses()).toBe(true);
+});
+
 describe('jobs', () => {
   const process = (id: string): Process => ({
     id,

@@ -43,7 +43,7 @@ function restrict(
     return ask().catch((error: unknown) => {
       // It names processes that come near, also those that are not there for him.
       const isTelling = error instanceof PushbroomError && error.code === 'NO_SUCH_PROCESS';
-      throw isTelling && hidesProcesses ? noSuchProcess(process) : error;
+      throw isTelling && hidesProcesses() ? noSuchProcess(process) : error;
     });
   }
   return {

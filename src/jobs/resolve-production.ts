@@ -21,7 +21,7 @@ import { checked, findDataset, readPeriods, readRange, readRegion, type Values }
 
 export interface ProductionResolution extends Circumstances {
   readonly type: ProductionType;
-  readonly registry: Pick<Registry, 'bundles' | 'find'>;
+  readonly registry: Pick<Registry, 'bundles' | 'offered'>;
   /** Where products may be asked for by path patterns. */
   readonly archive: Archive;
 }
@@ -82,7 +82,7 @@ function missing(name: string, message: string): PushbroomError {
 
 function findProcessor(
   values: Values,
-  registry: Pick<Registry, 'bundles' | 'find'>,
+  registry: Pick<Registry, 'bundles' | 'offered'>,
 ): RegistryEntry {
   const processor = values.get('processorName');
   const bundle = findBundle(values, registry);
@@ -100,7 +100,7 @@ function findProcessor(
     );
   }
   try {
-    return registry.find(`${bundle}~${processor}`);
+    return registry.offered(`${bundle}~${processor}`);
   } catch (error) {
     if (!(error instanceof PushbroomError)) throw error;
     throw new PushbroomError(error.code, error.message, { locator: 'processorName', cause: error });

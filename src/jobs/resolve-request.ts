@@ -19,5 +19,5 @@ export function resolveRequest(
   const circumstances = { ...identity, request, datasets, defaults, policy: scheduler.policy() };
   const type = productionType(request.process);
   if (type) return resolveProduction({ ...circumstances, type, registry, archive });
-  return resolve({ ...circumstances, entry: registry.find(request.process) });
+  return resolve({ ...circumstances, entry: registry.offered(request.process) });
 }

@@ -129,9 +129,11 @@ function baseOf(job: Job, { version }: RetryWish, options: JobsOptions): Job {
   const { registry, now } = options;
   const { bundle, version: before, bundleHash } = job.processor;
   if (version === undefined) {
-    if (registry.bundle(bundle, before)?.hash === bundleHash) return job;
+    const found = registry.bundle(bundle, before);
+    if (found?.hash === bundleHash && found.state !== 'withdrawn') return job;
+    const fate = found?.hash === bundleHash ? 'was withdrawn' : 'is no longer there';
     throw conflict(
-      `The bundle ${bundle}~${before} of job ${job.id} is no longer deployed: deploy it again, or name another version.`,
+      `The bundle ${bundle}~${before} of job ${job.id} ${fate}: deploy it again, or name another version.`,
     );
   }
   const caller = {

@@ -49,6 +49,7 @@ export function createJobs(options: JobsOptions): Jobs {
     processes: async () => [
       ...registry
         .bundles()
+        .filter(({ state }) => state !== 'withdrawn')
         .flatMap((bundle) =>
           bundle.processors.map((processor) => describe(bundle, processor, datasets)),
         ),
@@ -59,7 +60,7 @@ export function createJobs(options: JobsOptions): Jobs {
       if (builtin) return builtin;
       const type = productionType(id);
       if (type) return describeProduction(type);
-      const { bundle, processor } = registry.find(id);
+      const { bundle, processor } = registry.offered(id);
       return describe(bundle, processor, datasets);
     },
     quote: async (request) => options.quote(jobOf(request, options)),

@@ -11,6 +11,7 @@ import {
 import { type Executables, withExecutables } from './executables.ts';
 import { valueFault } from './inputs.ts';
 import { parseParameters } from './parameters.ts';
+import { DEPLOYED, Standing, wasVetted } from './standing.ts';
 
 interface DeployedProcessor extends ProcessorDescriptor {
   readonly executables: Executables;
@@ -20,8 +21,8 @@ export interface DeployedAggregator extends AggregatorDescriptor {
   readonly executables: Executables;
 }
 
-/** A bundle that can be run. It never changes. */
-export interface DeployedBundle {
+/** A bundle that can be run. But for its standing it never changes. */
+export interface DeployedBundle extends Readonly<Standing> {
   readonly name: string;
   readonly version: string;
   /** Bundles that it asks for; they are not installed with it yet. */
@@ -35,8 +36,26 @@ export interface DeployedBundle {
   /** Bytes of the archive. */
   readonly size: number;
   readonly deployedAt: Millis;
+  /** Who has brought it. */
   readonly deployedBy: string;
 }
+
+/** By whom bundles are brought that are nobody's own. */
+export const CENTRE: Readonly<Record<'configuration' | 'operator', string>> = {
+  configuration: 'configuration',
+  operator: 'operator',
+};
+
+/** Whose a bundle is; nobody's if it is the centre's. */
+export const ownerOf = ({ deployedBy }: Pick<DeployedBundle, 'deployedBy'>): string | undefined =>
+  isCentre(deployedBy) ? undefined : deployedBy;
+
+/** Who may not use what was withdrawn is to be told so, if he could before. */
+export const isForOthers = (bundle: Standing): boolean =>
+  bundle.audience === 'public' &&
+  (bundle.state === 'deployed' || (bundle.state === 'withdrawn' && wasVetted(bundle)));
+
+export const isCentre = (by: string): boolean => Object.hasOwn(CENTRE, by);
 
 /** What a process identifier stands for. */
 export interface RegistryEntry {
@@ -56,6 +75,8 @@ export const BundleRecord = Type.Object({
     file: Type.Union([Type.Literal('bundle-descriptor.xml'), Type.Literal('descriptor.xml')]),
     text: Type.String(),
   }),
+  /** Records of earlier versions have none. */
+  standing: Type.Optional(Standing),
 });
 export type BundleRecord = Static<typeof BundleRecord>;
 
@@ -65,7 +86,7 @@ export type BundleRecord = Static<typeof BundleRecord>;
  * @throws INVALID_BUNDLE for anything that an Execute would stumble over
  */
 export function readBundleRecord(
-  { descriptor, files, ...record }: BundleRecord,
+  { descriptor, files, standing = DEPLOYED, ...record }: BundleRecord,
   archive: string,
 ): DeployedBundle {
   const bundle = withExecutables(parseDescriptor(descriptor.file, descriptor.text), new Set(files));
@@ -80,7 +101,7 @@ export function readBundleRecord(
       );
     }
   }
-  return { ...bundle, ...record, archive };
+  return { ...bundle, ...record, ...standing, archive };
 }
 
 function checkDefaults(processor: ProcessorDescriptor): void {

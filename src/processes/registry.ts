@@ -1,20 +1,21 @@
-import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Ajv } from 'ajv';
-import type { ValidateFunction } from 'ajv';
 import type { Millis } from '../core/model.ts';
-import { messageOf, PushbroomError } from '../errors.ts';
+import { PushbroomError } from '../errors.ts';
 import { hashFile } from '../hash.ts';
 import { type ArchiveLimits, inspectArchive, packDirectory, tooLarge } from './archive.ts';
 import {
-  BundleRecord,
+  type BundleRecord,
   type DeployedBundle,
+  ownerOf,
   readBundleRecord,
   type RegistryEntry,
 } from './bundle.ts';
+import { inWorkDirectory, loadBundles, publish, rewrite, withdrawFiles } from './bundle-files.ts';
 import { parseDescriptor, processId } from './descriptor.ts';
 import { extractBundle } from './extract.ts';
+import { changedStanding, firstStanding } from './standing.ts';
+import type { BundleAudience, Standing, StandingWish } from './standing.ts';
 
 export interface Registry {
   /**
@@ -24,14 +25,37 @@ export interface Registry {
    * @throws INVALID_BUNDLE, BUNDLE_EXISTS (that version is there with other content), STORAGE_FULL
    */
   deploy(source: string, by: string): Promise<DeployedBundle>;
+  /**
+   * Takes in a user's bundle from a zip file: it is his alone until an operator has vetted and deployed it. The same
+   * content again changes nothing. Names belong to who came first.
+   *
+   * @throws INVALID_BUNDLE, BUNDLE_EXISTS, STORAGE_FULL
+   */
+  upload(source: string, by: string, audience: BundleAudience): Promise<DeployedBundle>;
+  /** @throws NOT_FOUND, CONFLICT for a state that does not follow, STORAGE_FULL */
+  change(key: string, wish: StandingWish, by: string): Promise<DeployedBundle>;
+  /**
+   * Forgets a bundle that nothing needs. Jobs that have ended keep its name and hash.
+   *
+   * @throws NOT_FOUND, CONFLICT for one that is deployed, or that a job needs
+   */
+  remove(key: string, isNeeded: (bundle: DeployedBundle) => Promise<boolean>): Promise<void>;
   /** By name, then version: 1.9 before 1.10. */
   bundles(): readonly DeployedBundle[];
   bundle(name: string, version: string): DeployedBundle | undefined;
   /**
+   * Also for jobs that run with a bundle which was withdrawn since.
+   *
    * @param processId `bundle~version~processor` (specification B.4)
    * @throws NO_SUCH_PROCESS naming what comes near
    */
   find(processId: string): RegistryEntry;
+  /**
+   * For new jobs.
+   *
+   * @throws NO_SUCH_PROCESS as `find` does, and for what was withdrawn
+   */
+  offered(processId: string): RegistryEntry;
 }
 
 export interface RegistryDeps {
@@ -42,63 +66,146 @@ export interface RegistryDeps {
   readonly log: { warn(details: object, message: string): void };
 }
 
-const TEMPORARY = '.deploying-';
-
 /** Keeps the deployed bundles as `<name>~<version>.zip` and `.json` in a directory, and in memory for reading. */
 export async function createRegistry(deps: RegistryDeps): Promise<Registry> {
   const { directory, limits, now, log } = deps;
-  const byKey = await load(directory, log);
-  let sorted = sort(byKey);
-  let last: Promise<unknown> = Promise.resolve();
+  const shelf = createShelf(await loadBundles(directory, log));
+  const inTurn = createTurns();
 
-  async function take(source: string, by: string, work: string): Promise<DeployedBundle> {
+  async function take(source: string, work: string, intake: Intake): Promise<DeployedBundle> {
     const archive = join(work, 'bundle.zip');
     await copyIn(source, archive, limits);
     const hash = await hashFile(archive);
     const key = await readKey(archive, limits);
-    const present = byKey.get(key);
+    if (intake.isOwn) checkName(key, intake.by, shelf.sorted());
+    const present = shelf.get(key);
     if (present?.hash === hash) return present;
     if (present) throw bundleExists(key);
     // Unpacking it once is the test that every node can.
     const { descriptor, files } = await extractBundle(archive, join(work, 'unpacked'), limits);
-    const { size } = await stat(archive);
     const record: BundleRecord = {
       hash,
-      size,
+      size: (await stat(archive)).size,
       deployedAt: now(),
-      deployedBy: by,
+      deployedBy: intake.by,
       descriptor,
       files: [...files].toSorted(),
+      standing: intake.standing,
     };
     const bundle = readBundleRecord(record, join(directory, `${key}.zip`));
     await publish(work, directory, key, record);
-    byKey.set(key, bundle);
-    sorted = sort(byKey);
     for (const include of bundle.includes) {
       log.warn({ bundle: key, include }, 'an included bundle is not installed with this one yet');
     }
-    return bundle;
+    return shelf.put(key, bundle);
   }
 
+  // One after the other, so that two of the same version can not both be the first.
+  const takeIn = (source: string, intake: Intake) =>
+    inTurn(() => inWorkDirectory(directory, (work) => take(source, work, intake)));
+
   return {
-    async deploy(source, by) {
-      // One after the other, so that two of the same version can not both be the first.
-      const deployed = last.then(() =>
-        inWorkDirectory(directory, (work) => take(source, by, work)),
-      );
-      last = deployed.catch(() => undefined);
-      return deployed;
+    deploy: (source, by) =>
+      takeIn(source, { by, standing: firstStanding('deployed', 'public', by, now()) }),
+    upload: (source, by, audience) =>
+      takeIn(source, { by, standing: firstStanding('uploaded', audience, by, now()), isOwn: true }),
+    change: (key, wish, by) =>
+      inTurn(async () => {
+        const bundle = shelf.get(key) ?? noSuchBundle(key);
+        const standing = changedStanding(key, standingOf(bundle), wish, by, now());
+        await rewrite(directory, key, standing);
+        return shelf.put(key, { ...bundle, ...standing });
+      }),
+    remove: (key, isNeeded) =>
+      inTurn(async () => {
+        const bundle = shelf.get(key) ?? noSuchBundle(key);
+        await checkUnneeded(key, bundle, isNeeded);
+        shelf.drop(key);
+        await withdrawFiles(directory, key);
+      }),
+    bundles: shelf.sorted,
+    bundle: (name, version) => shelf.get(`${name}~${version}`),
+    find: (id) => findIn(shelf, id),
+    offered: (id) => offeredIn(shelf, id),
+  };
+}
+
+/** What is taken in, by whom. */
+interface Intake {
+  readonly by: string;
+  readonly standing: Standing;
+  /** Whether it is a user's own: then its name must be his, too. */
+  readonly isOwn?: true;
+}
+
+const standingOf = ({ state, audience, history }: DeployedBundle): Standing => ({
+  state,
+  audience,
+  history,
+});
+
+function createTurns() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
+}
+
+type Shelf = ReturnType<typeof createShelf>;
+
+/** The bundles in memory, by `name~version` and in their order. */
+function createShelf(byKey: Map<string, DeployedBundle>) {
+  let sorted = sort(byKey);
+  return {
+    get: (key: string) => byKey.get(key),
+    sorted: () => sorted,
+    put(key: string, bundle: DeployedBundle): DeployedBundle {
+      byKey.set(key, bundle);
+      sorted = sort(byKey);
+      return bundle;
     },
-    bundles: () => sorted,
-    bundle: (name, version) => byKey.get(`${name}~${version}`),
-    find(id) {
-      const [name, version, executable, ...more] = id.split('~');
-      const bundle = byKey.get(`${name}~${version}`);
-      const processor = bundle?.processors.find((known) => known.executableName === executable);
-      if (!bundle || !processor || more.length > 0) throw noSuchProcess(id, sorted);
-      return { bundle, processor };
+    drop(key: string): void {
+      byKey.delete(key);
+      sorted = sort(byKey);
     },
   };
+}
+
+function findIn(shelf: Shelf, id: string): RegistryEntry {
+  const [name, version, executable, ...more] = id.split('~');
+  const bundle = shelf.get(`${name}~${version}`);
+  const processor = bundle?.processors.find((known) => known.executableName === executable);
+  if (!bundle || !processor || more.length > 0) throw noSuchProcess(id, shelf.sorted());
+  return { bundle, processor };
+}
+
+function offeredIn(shelf: Shelf, id: string): RegistryEntry {
+  const entry = findIn(shelf, id);
+  const { name, version, state } = entry.bundle;
+  if (state !== 'withdrawn') return entry;
+  throw new PushbroomError(
+    'NO_SUCH_PROCESS',
+    `The bundle ${name}~${version} was withdrawn: it takes no new jobs. Ask for another version, or have it deployed again.`,
+    { locator: 'Identifier' },
+  );
+}
+
+/**
+ * Else a user could offer as the next version of a known bundle what is not by its author. The refusal does not tell whose
+ * it is, nor what: it may be private.
+ */
+function checkName(key: string, by: string, bundles: readonly DeployedBundle[]): void {
+  const name = key.split('~', 1)[0]!;
+  const [first] = bundles
+    .filter((bundle) => bundle.name === name)
+    .toSorted((a, b) => a.deployedAt - b.deployedAt);
+  if (first === undefined || ownerOf(first) === by) return;
+  throw new PushbroomError(
+    'BUNDLE_EXISTS',
+    `The bundle name ${name} is taken: choose another one.`,
+  );
 }
 
 const order = new Intl.Collator('en', { numeric: true });
@@ -107,48 +214,6 @@ const sort = (byKey: ReadonlyMap<string, DeployedBundle>): readonly DeployedBund
   [...byKey.values()].toSorted(
     (a, b) => order.compare(a.name, b.name) || order.compare(a.version, b.version),
   );
-
-async function load(
-  directory: string,
-  log: RegistryDeps['log'],
-): Promise<Map<string, DeployedBundle>> {
-  await mkdir(directory, { recursive: true });
-  const byKey = new Map<string, DeployedBundle>();
-  for (const name of await readdir(directory)) {
-    const path = join(directory, name);
-    if (name.startsWith(TEMPORARY)) await rm(path, { recursive: true, force: true });
-    if (name.startsWith('.') || !name.endsWith('.json')) continue;
-    const key = name.slice(0, -'.json'.length);
-    try {
-      byKey.set(key, await loadBundle(directory, key));
-    } catch (error) {
-      const message = 'a deployed bundle is damaged and not offered: deploy it again';
-      log.warn({ file: path, reason: messageOf(error) }, message);
-    }
-  }
-  return byKey;
-}
-
-/** Compiled for the first of them: there may be none. */
-let check: ValidateFunction<BundleRecord> | undefined;
-const isBundleRecord = (value: unknown): value is BundleRecord =>
-  (check ??= new Ajv().compile<BundleRecord>(BundleRecord))(value);
-
-async function loadBundle(directory: string, key: string): Promise<DeployedBundle> {
-  const archive = join(directory, `${key}.zip`);
-  const record: unknown = JSON.parse(await readFile(join(directory, `${key}.json`), 'utf8'));
-  if (!isBundleRecord(record)) {
-    throw new Error('it does not hold what a deployment writes');
-  }
-  const { size } = await stat(archive);
-  if (size !== record.size) {
-    throw new Error(`${archive} has ${size} bytes instead of ${record.size}`);
-  }
-  const bundle = readBundleRecord(record, archive);
-  const described = `${bundle.name}~${bundle.version}`;
-  if (described !== key) throw new Error(`it describes ${described}`);
-  return bundle;
-}
 
 async function copyIn(source: string, archive: string, limits: ArchiveLimits): Promise<void> {
   const found = await stat(source).catch(() => undefined);
@@ -171,51 +236,29 @@ async function readKey(archive: string, limits: ArchiveLimits): Promise<string> 
   return `${name}~${version}`;
 }
 
-async function inWorkDirectory<T>(
-  directory: string,
-  task: (work: string) => Promise<T>,
-): Promise<T> {
-  const work = join(directory, TEMPORARY + randomUUID());
-  await mkdir(join(work, 'unpacked'), { recursive: true });
-  try {
-    return await task(work);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-}
-
-/** The record comes last: an archive without one is not deployed. */
-async function publish(
-  work: string,
-  directory: string,
-  key: string,
-  record: BundleRecord,
-): Promise<void> {
-  const written = join(work, 'bundle.json');
-  const archive = join(work, 'bundle.zip');
-  await writeSynced(written, `${JSON.stringify(record, undefined, 2)}\n`);
-  await sync(archive);
-  await rename(archive, join(directory, `${key}.zip`));
-  await rename(written, join(directory, `${key}.json`));
-  await sync(directory);
-}
-
-async function writeSynced(path: string, text: string): Promise<void> {
-  await using file = await open(path, 'wx');
-  await file.writeFile(text);
-  await file.sync();
-}
-
-async function sync(path: string): Promise<void> {
-  await using file = await open(path, 'r');
-  await file.sync();
-}
-
 const bundleExists = (key: string): PushbroomError =>
   new PushbroomError(
     'BUNDLE_EXISTS',
     `Bundle ${key} is deployed already, with other content: raise the version.`,
   );
+
+async function checkUnneeded(
+  key: string,
+  bundle: DeployedBundle,
+  isNeeded: (bundle: DeployedBundle) => Promise<boolean>,
+): Promise<void> {
+  if (bundle.state === 'deployed') throw conflict(key, 'is deployed: withdraw it first');
+  if (await isNeeded(bundle)) {
+    throw conflict(key, 'is needed by a job: wait until it has ended, or cancel it');
+  }
+}
+
+const conflict = (key: string, reason: string): PushbroomError =>
+  new PushbroomError('CONFLICT', `Bundle ${key} ${reason}.`);
+
+function noSuchBundle(key: string): never {
+  throw new PushbroomError('NOT_FOUND', `There is no bundle '${key.slice(0, 200)}'.`);
+}
 
 function noSuchProcess(id: string, bundles: readonly DeployedBundle[]): PushbroomError {
   const shown = id.length > 200 ? `${id.slice(0, 200)}...` : id;
