@@ -334,7 +334,8 @@ describe('WPS 2.0 executes', () => {
     await using server = await startBoth();
     const document = `<wps:Execute service="WPS" version="1.0.0" xmlns:wps="http://www.opengis.net/wps/1.0.0"
       xmlns:ows="http://www.opengis.net/ows/1.1"><ows:Identifier>${SUBSET}</ows:Identifier>
-      <wps:ResponseForm><wps:ResponseDocument status="true" storeExecuteResponse="true"/></wps:ResponseForm></wps:Execute>`;
+      <wps:ResponseForm><wps:ResponseDocument status="true" storeExecuteResponse="true"><wps:Output>
+      <ows:Identifier>productionResults</ows:Identifier></wps:Output></wps:ResponseDocument></wps:ResponseForm></wps:Execute>`;
     const id = /JobId=(\w+)/.exec((await post(server, document)).body)![1]!;
     expect((await rootOf(get(server, `request=GetStatus&JobID=${id}`))).children[1]!.text).toBe(
       'Accepted',
