@@ -135,9 +135,9 @@ async function measureHeavy(server: Pushbroom, say: (line: string) => void): Pro
     const took: number[] = [];
     const waits: number[] = [];
     for (let repeat = 0; repeat < REPEATS; repeat += 1) {
-      let isDone = false;
-      const asked = ask(request).finally(() => (isDone = true));
-      while (!isDone) waits.push((await askBeside(probe)).milliseconds);
+      const running = new AbortController();
+      const asked = ask(request).finally(() => running.abort());
+      while (!running.signal.aborted) waits.push((await askBeside(probe)).milliseconds);
       took.push((await asked).milliseconds);
     }
     const value = percentile(took, 0.5);

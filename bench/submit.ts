@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { buildBundles } from '../scripts/build-bundles.ts';
+import { inputTexts } from '../src/gateways/inputs.ts';
 import { readExecute } from '../src/gateways/wps/read.ts';
 import { startPushbroom, temporaryDirectory } from '../test/servers/pushbroom.ts';
 import { load, percentile } from './measure.ts';
@@ -86,8 +87,12 @@ const pygeoapi: Start = async (directory) => {
       return { PYGEOAPI_CONFIG: config, PYGEOAPI_OPENAPI: openapi };
     },
   });
-  const { inputs } = readExecute(await peerFile('execute.xml'));
-  const body = JSON.stringify({ inputs: { ...inputs, name: 'echo' } });
+  const { inputs } = await readExecute(await peerFile('execute.xml'));
+  const nothing = { id: '', title: '', description: '', version: '', inputs: [], outputs: [] };
+  const texts = await inputTexts({ ...nothing, isOpen: true }, inputs, () => {
+    throw new Error('there is no reference');
+  });
+  const body = JSON.stringify({ inputs: { ...texts, name: 'echo' } });
   const headers = {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),

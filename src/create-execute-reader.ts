@@ -14,7 +14,7 @@ export function createExecuteReader(
   const references = new References(options);
   closers.push(() => references[Symbol.dispose]());
   return async (document) => {
-    const { process, inputs } = readExecute(document);
+    const { process, inputs } = await readExecute(document);
     const described = await jobs.process(process);
     return { process, inputs: await inputTexts(described, inputs, references.forRequest()) };
   };

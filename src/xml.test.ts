@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { child, childText, children, element, escapeXml, parseXml, xmlDocument } from './xml.ts';
+import {
+  child,
+  childText,
+  children,
+  element,
+  escapeXml,
+  parseXml,
+  parseXmlInTurns,
+  xmlDocument,
+} from './xml.ts';
 
 describe('parseXml', () => {
   test('resolves namespaces whatever the prefix and keeps the order of children', () => {
@@ -41,6 +50,36 @@ describe('parseXml', () => {
     expect(() => parseXml('<a><a><a><a/></a></a></a>', limits)).toThrow('deeper than 3');
     expect(() => parseXml(`<a>${'<b/>'.repeat(5)}</a>`, limits)).toThrow('more than 5 elements');
     expect(parseXml('<a><a><a/></a></a>', limits).name).toBe('a');
+  });
+});
+
+describe('parseXmlInTurns', () => {
+  test('reads what parseXml reads, wherever a turn ends', async () => {
+    for (const shift of [0, 1, 2, 3]) {
+      const document = `<a>${'x'.repeat(shift)}${'<b c="é">😀&amp;\r\n</b>'.repeat(10_000)}</a>`;
+      expect(await parseXmlInTurns(document)).toEqual(parseXml(document));
+    }
+  });
+
+  test('lets others in between', async () => {
+    const document = `<a>${'<b/>'.repeat(90_000)}</a>`;
+    let turns = 0;
+    let isDone = false;
+    const count = () => {
+      turns += 1;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    await parseXmlInTurns(document);
+    isDone = true;
+    expect(turns).toBeGreaterThanOrEqual(5);
+  });
+
+  test('refuses what parseXml refuses, with the place', async () => {
+    const long = `<a>${'<b/>\n'.repeat(50_000)}`;
+    await expect(parseXmlInTurns(`${long}</c>`)).rejects.toThrow(/line 50001/);
+    await expect(parseXmlInTurns(`${long}<!DOCTYPE x></a>`)).rejects.toThrow();
+    await expect(parseXmlInTurns('<a>'.repeat(100))).rejects.toThrow(/nested deeper/);
   });
 });
 

@@ -1,4 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
+
 import { SaxesParser } from 'saxes';
+import type { SaxesTagNS } from 'saxes';
 
 /** An element with its namespace resolved. Comments and processing instructions are left out. */
 export interface XmlElement {
@@ -39,54 +42,99 @@ type Building = Omit<XmlElement, 'children'> & {
  * @throws Error with line and column in its message
  */
 export function parseXml(document: string, limits: XmlLimits = DEFAULT_LIMITS): XmlElement {
-  if (document.length > limits.size) {
-    throw new Error(`the document is longer than ${limits.size} characters`);
+  const reader = new TreeReader(document, limits);
+  reader.read(0, document.length);
+  return reader.close();
+}
+
+/** Characters that are read at once: some milliseconds. */
+const TURN = 64 * 1024;
+
+/** As `parseXml`, and others have their turn meanwhile. */
+export async function parseXmlInTurns(
+  document: string,
+  limits: XmlLimits = DEFAULT_LIMITS,
+): Promise<XmlElement> {
+  const reader = new TreeReader(document, limits);
+  for (let at = 0; at < document.length; at += TURN) {
+    if (at > 0) await setImmediate();
+    reader.read(at, at + TURN);
   }
-  const parser = new SaxesParser({ xmlns: true, position: true });
-  const open: Building[] = [];
-  let root: Building | undefined;
-  let count = 0;
-  const fail = (message: string): never => {
-    throw new Error(`line ${parser.line}, column ${parser.columnIndex + 1}: ${message}`);
-  };
-  parser.on('error', (error) => {
-    throw new Error(error.message.replace(/^(\d+):(\d+): /, 'line $1, column $2: '));
-  });
-  parser.on('doctype', () => fail('a document type declaration is not allowed'));
-  parser.on('opentag', (tag) => {
-    if (open.length >= limits.depth) fail(`elements are nested deeper than ${limits.depth}`);
-    if (++count > limits.elements) fail(`the document has more than ${limits.elements} elements`);
+  return reader.close();
+}
+
+class TreeReader {
+  readonly #document: string;
+  readonly #limits: XmlLimits;
+  readonly #parser = new SaxesParser({ xmlns: true, position: true });
+  readonly #open: Building[] = [];
+  #root: Building | undefined;
+  #count = 0;
+
+  constructor(document: string, limits: XmlLimits) {
+    this.#document = document;
+    this.#limits = limits;
+    if (document.length > limits.size) {
+      throw new Error(`the document is longer than ${limits.size} characters`);
+    }
+    const parser = this.#parser;
+    parser.on('error', (error) => {
+      throw new Error(error.message.replace(/^(\d+):(\d+): /, 'line $1, column $2: '));
+    });
+    parser.on('doctype', () => this.#fail('a document type declaration is not allowed'));
+    parser.on('opentag', (tag) => this.#enter(tag));
+    parser.on('text', (text) => this.#append(text));
+    parser.on('cdata', (text) => this.#append(text));
+    parser.on('closetag', () => this.#leave());
+  }
+
+  read(from: number, to: number): void {
+    this.#parser.write(this.#document.slice(from, to));
+  }
+
+  close(): XmlElement {
+    this.#parser.close();
+    return this.#root ?? this.#fail('the document has no element');
+  }
+
+  #enter({ uri, local: name, attributes: given }: SaxesTagNS): void {
+    const { depth, elements } = this.#limits;
+    if (this.#open.length >= depth) this.#fail(`elements are nested deeper than ${depth}`);
+    if (++this.#count > elements) this.#fail(`the document has more than ${elements} elements`);
     const attributes: Record<string, string> = {};
-    for (const { prefix, local, value } of Object.values(tag.attributes)) {
+    for (const { prefix, local, value } of Object.values(given)) {
       if (prefix !== 'xmlns' && local !== 'xmlns') attributes[local] = value;
     }
     const opened: Building = {
-      namespace: tag.uri,
-      name: tag.local,
+      namespace: uri,
+      name,
       attributes,
       children: [],
       text: '',
       ownText: '',
     };
-    open.at(-1)?.children.push(opened);
-    root ??= opened;
-    open.push(opened);
-  });
-  const append = (text: string) => {
-    const current = open.at(-1);
+    this.#open.at(-1)?.children.push(opened);
+    this.#root ??= opened;
+    this.#open.push(opened);
+  }
+
+  #append(text: string): void {
+    const current = this.#open.at(-1);
     if (!current) return;
     current.text += text;
     current.ownText += text;
-  };
-  parser.on('text', append);
-  parser.on('cdata', append);
-  parser.on('closetag', () => {
-    const closed = open.pop();
-    const parent = open.at(-1);
+  }
+
+  #leave(): void {
+    const closed = this.#open.pop();
+    const parent = this.#open.at(-1);
     if (closed && parent) parent.text += closed.text;
-  });
-  parser.write(document).close();
-  return root ?? fail('the document has no element');
+  }
+
+  #fail(message: string): never {
+    const { line, columnIndex } = this.#parser;
+    throw new Error(`line ${line}, column ${columnIndex + 1}: ${message}`);
+  }
 }
 
 /** The first child element of that name, in whatever namespace. */

@@ -43,6 +43,7 @@ export interface FrontDoor extends Admission {
     inputs: Inputs,
   ): Promise<Quotation | undefined>;
   readonly contents: Contents;
+  readonly references: References;
   /**
    * Resolves once the job has ended. The job does not depend on who waits for it: when the client leaves or the server
    * stops, only the waiting ends.
@@ -75,16 +76,7 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
 
   return {
     ...admission,
-    baseUrl(request) {
-      if (configuredUrl !== undefined) return configuredUrl;
-      if (!HOST.test(request.host)) {
-        throw new PushbroomError(
-          'MALFORMED_REQUEST',
-          "the header 'Host' is missing or is not a host name",
-        );
-      }
-      return `${request.protocol}://${request.host}`;
-    },
+    baseUrl: (request) => configuredUrl ?? ownUrl(request),
     async submit(request, id, inputs, response) {
       const jobs = this.jobs(request);
       const process = await jobs.process(id);
@@ -107,6 +99,7 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
       return writeQuotation(quote, options.service, new URL(this.baseUrl(request)).hostname);
     },
     contents: createContents(options.stagingDir),
+    references,
     async ended(id, reply) {
       const left = new AbortController();
       const leave = () => left.abort();
@@ -125,4 +118,10 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
       }
     },
   };
+}
+
+function ownUrl({ host, protocol }: FastifyRequest): string {
+  if (HOST.test(host)) return `${protocol}://${host}`;
+  const message = "the header 'Host' is missing or is not a host name";
+  throw new PushbroomError('MALFORMED_REQUEST', message);
 }

@@ -116,6 +116,12 @@ describe('the inputs of a request become texts:', () => {
     expect(await textsOf('string', two, { ...PROCESS, isOpen: true })).toEqual({ string: 'a,b,c' });
   });
 
+  it('a reference in a production is a value itself', async () => {
+    const reference: InputValue = { kind: 'reference', href: 'hdfs://a/x' };
+    const open = { ...PROCESS, isOpen: true } as const;
+    expect(await textsOf('inputPath', [reference], open)).toEqual({ inputPath: 'hdfs://a/x' });
+  });
+
   it('what is given by reference is fetched', async () => {
     const reference: InputValue = { kind: 'reference', href: 'https://a.example/x' };
     const fetched = () =>

@@ -53,15 +53,27 @@ export async function inputTexts(
     }
     const its: string[] = [];
     for (const value of values) {
-      const there = value.kind === 'reference' ? await fetched(id, value, fetchReference) : value;
+      const there =
+        value.kind === 'reference' ? await follow(process, id, value, fetchReference) : value;
       its.push(asText(id, input, there));
     }
+    // What a form of an operator leaves empty is as if it were not there.
+    if (process.isOpen && its.every((text) => text === '')) continue;
     texts.push([id, maxOccurs > 1 ? JSON.stringify(its) : its.join(',')]);
   }
   return Object.fromEntries(texts);
 }
 
 type PresentValue = Exclude<InputValue, { kind: 'reference' }>;
+
+/** In productions a reference is a value itself (specification B.1). */
+const follow = async (
+  { isOpen }: Process,
+  id: string,
+  reference: Reference,
+  fetchReference: FetchReference,
+): Promise<PresentValue> =>
+  isOpen ? { kind: 'literal', text: reference.href } : fetched(id, reference, fetchReference);
 
 async function fetched(
   id: string,

@@ -119,7 +119,7 @@ describe.skipIf(!existsSync(EXAMPLES))(
         for (const file of await readdir(join(EXAMPLES, folder))) {
           const document = await example(`${folder}/${file}`);
           if (!/<(\w+:)?Execute\s/.test(document) || /<!DOCTYPE/.test(document)) continue;
-          const request = readExecute(document);
+          const request = await readExecute(document);
           expect([file, request.process]).not.toContain('');
           expect([file, request.inputs]).not.toEqual([file, {}]);
           understood++;

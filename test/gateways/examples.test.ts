@@ -107,7 +107,7 @@ const refused = (code: string, locator: string, message: string) => ({
   message: expect.stringContaining(message),
 });
 const notRunning = (missing: string) => refused('NOT_SUPPORTED', 'Identifier', missing);
-const OLD_FORM = refused('INVALID_PARAMETER', 'calvalus.output.dir', 'neither Data');
+const NO_PROCESS = refused('NO_SUCH_PROCESS', 'Identifier', 'is no process');
 const BINS = notRunning('bins of an earlier production');
 const COMBINATIONS = notRunning('combinations of parameters');
 const NO_BUNDLE = refused('MISSING_PARAMETER', 'processorBundleName', 'no programs of its own');
@@ -153,7 +153,7 @@ const EXPECTED: Readonly<Record<string, object>> = {
     parameters: { outputPrefix: 'TEP_seasonality_test', outputFormat: 'NetCDF4' },
   },
   'wps-sdd/seasonality-test.xml': refused('MISSING_PARAMETER', 'processorName', 'no programs'),
-  'wps-it4i/temporal-statistics-execute-request.xml': refused('MISSING_PARAMETER', 'options', ''),
+  'wps-it4i/temporal-statistics-execute-request.xml': NO_PROCESS,
   'requests/shell/00_simple.xml': { ...L2_OF_MERIS, process: 'examples-shell~1.0~simple1' },
   'requests/shell/01_simple-l3.xml': {
     productionType: 'L3',
@@ -220,10 +220,14 @@ const EXPECTED: Readonly<Record<string, object>> = {
   'production-requests/processing-request-with-xml-parameters.json': COMBINATIONS,
   'production-requests/ma-request.yaml': notRunning('match-ups'),
   // Their inputs have a Reference within Data, which is no WPS 1.0.0.
-  'production-requests/ma-request.xml': OLD_FORM,
-  'production-requests/beam-l2-sample-request.xml': OLD_FORM,
-  'production-requests/beam_l2_and_l3-request.xml': OLD_FORM,
-  'production-requests/l2gen-request.xml': OLD_FORM,
+  'production-requests/ma-request.xml': refused('NOT_SUPPORTED', 'Identifier', ''),
+  'production-requests/beam-l2-sample-request.xml': NO_PROCESS,
+  'production-requests/beam_l2_and_l3-request.xml': refused(
+    'INVALID_PARAMETER',
+    'calvalus.l3.parameters',
+    'more than one root',
+  ),
+  'production-requests/l2gen-request.xml': NO_PROCESS,
   'bulk/templates/msi-format-template.xml': refused(
     'INVALID_PARAMETER',
     'inputPath',

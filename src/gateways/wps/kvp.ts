@@ -179,14 +179,13 @@ function inputsOf(items: readonly Item[]): Inputs {
   return inputs;
 }
 
-function valueOf({ name, value, attributes }: Item): InputValue {
+function valueOf({ value, attributes }: Item): InputValue {
   const { mimetype: mediaType, encoding, href } = attributes;
   const type = mediaType === undefined ? {} : { mediaType };
   const isBase64 = encoding?.toLowerCase() === 'base64';
   if (href !== undefined) {
     return { kind: 'reference', href, ...type, ...(isBase64 && { encoding: 'base64' as const }) };
   }
-  if (value === '') throwMissing(name);
   if (mediaType === undefined && !isBase64) return { kind: 'literal', text: value };
   return { kind: 'complex', content: Buffer.from(value, isBase64 ? 'base64' : 'utf8'), ...type };
 }

@@ -1,6 +1,6 @@
 import type { OutputWish, ResponseWish } from '../../core/model.ts';
 import { messageOf, PushbroomError } from '../../errors.ts';
-import { child, children, childText, element, parseXml } from '../../xml.ts';
+import { child, children, childText, element, parseXmlInTurns } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import type { Inputs, InputValue } from '../inputs.ts';
 import {
@@ -21,8 +21,11 @@ import { WPS } from './write.ts';
  *
  * @throws MALFORMED_REQUEST, MISSING_PARAMETER, INVALID_PARAMETER, UNSUPPORTED_VERSION
  */
-export function readPost(document: string): WpsRequest {
-  const root = parse(document);
+export async function readPost(document: string): Promise<WpsRequest> {
+  return requestOf(await parse(document));
+}
+
+function requestOf(root: XmlElement): WpsRequest {
   if (!OPERATIONS.has(root.name)) throw noExecute(root.name);
   if (root.namespace !== '' && root.namespace !== WPS) {
     throw new PushbroomError(
@@ -53,8 +56,8 @@ export function readPost(document: string): WpsRequest {
 const OPERATIONS: ReadonlySet<string> = new Set(['GetCapabilities', 'DescribeProcess', 'Execute']);
 
 /** Reads what can only be an Execute. @throws as `readPost` */
-export function readExecute(document: string): ExecuteRequest {
-  const asked = readPost(document);
+export async function readExecute(document: string): Promise<ExecuteRequest> {
+  const asked = await readPost(document);
   if (asked.operation === 'Execute') return asked;
   throw noExecute(asked.operation);
 }
@@ -118,10 +121,10 @@ const lineageOf = (dataInputs: XmlElement | undefined, outputs: readonly XmlElem
       ).xml
     : '');
 
-function parse(document: string): XmlElement {
+async function parse(document: string): Promise<XmlElement> {
   try {
     // Clients indent their templates, and XML allows nothing before its declaration.
-    return parseXml(document.trimStart());
+    return await parseXmlInTurns(document.trimStart());
   } catch (error) {
     throw new PushbroomError('MALFORMED_REQUEST', `Invalid Execute request. ${messageOf(error)}`, {
       cause: error,
@@ -147,9 +150,10 @@ function readInputs(dataInputs: XmlElement | undefined): Inputs {
 }
 
 function readInput(id: string, input: XmlElement): InputValue {
-  const reference = child(input, 'Reference');
-  if (reference) return readReference(id, reference);
   const data = child(input, 'Data');
+  // Old clients of Calvalus put it inside.
+  const reference = child(input, 'Reference') ?? (data && child(data, 'Reference'));
+  if (reference) return readReference(id, reference);
   const literal = data && child(data, 'LiteralData');
   if (literal) return readLiteral(id, literal);
   const box = data && child(data, 'BoundingBoxData');
@@ -166,7 +170,7 @@ function readLiteral(id: string, literal: XmlElement): InputValue {
   if (literal.children.length > 0) {
     throw invalid(id, 'its LiteralData holds elements, send them as ComplexData');
   }
-  return { kind: 'literal', text: literal.text.trim() || throwMissing(id) };
+  return { kind: 'literal', text: literal.text.trim() };
 }
 
 /** The XML inside, or the text if there is no element. */

@@ -62,7 +62,7 @@ export const wps1: FastifyPluginCallback<WpsOptions> = (app, options, done) => {
         'Invalid Execute request. The body is empty: POST a wps:Execute document',
       );
     }
-    return answer(options, readPost(request.body), request, reply);
+    return answer(options, await readPost(request.body), request, reply);
   });
   done();
 };
