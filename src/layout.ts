@@ -34,6 +34,8 @@ export function createLayout(directory: string, elsewhere: Elsewhere = {}) {
     uploads: join(work, 'uploads'),
     /** Unpacked bundles of this node. */
     cache: join(work, 'cache'),
+    /** Who wants to be told of the end of a job, by the job's id. */
+    callbacks: join(work, 'callbacks'),
     /** What Node has made of the runner's sources. */
     code: join(work, 'code'),
     /** Where runners of attempts are found again by the next server. */

@@ -301,6 +301,7 @@ const createPublic = ({ config, layout, logger, registry, gate }: ServerParts) =
     deploy: (path, by) => registry.deploy(path, by),
     stagingDir: layout.staging,
     tempDir: layout.uploads,
+    callbackDir: layout.callbacks,
     uploadLimit: config.uploads.compressedBytes,
     bodyLimit: config.public.bodyLimit,
     references: config.references,

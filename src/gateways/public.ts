@@ -1,7 +1,9 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { createHttp } from '../http.ts';
 import { createFrontDoor } from './front-door.ts';
-import type { FrontDoorOptions } from './front-door.ts';
+import type { FrontDoor, FrontDoorOptions } from './front-door.ts';
+import { Callbacks } from './ogcapi/callbacks.ts';
+import type { CallbackTiming } from './ogcapi/callbacks.ts';
 import { ogcApi } from './ogcapi/routes.ts';
 import { sendPage } from './page.ts';
 import type { ServiceInfo } from './service-info.ts';
@@ -16,6 +18,9 @@ export interface PublicServerOptions extends FrontDoorOptions {
   readonly deploy: Deploy;
   /** Where uploads lie until they are deployed. */
   readonly tempDir: string;
+  /** Where callbacks lie until they are delivered. */
+  readonly callbackDir: string;
+  readonly callbackTiming?: CallbackTiming;
   /** Bytes of an uploaded bundle. */
   readonly uploadLimit: number;
   /** Bytes of any other request body. */
@@ -32,7 +37,13 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   const app = createHttp(options);
   const door = createFrontDoor(app, options);
 
-  await app.register(ogcApi, { prefix: '/ogcapi', door, service, draft2 });
+  await app.register(ogcApi, {
+    prefix: '/ogcapi',
+    door,
+    service,
+    draft2,
+    callbacks: createCallbacks(app, door, options),
+  });
   await app.register(wps, { prefix: '/wps', door, service, exceptionStatus });
   await app.register(staging, { prefix: '/staging', door, stagingDir });
   await app.register(upload, { prefix: '/upload', door, deploy, tempDir, uploadLimit });
@@ -54,10 +65,28 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
       { href: `${url}/ogcapi/jobs`, text: 'Jobs' },
       {
         href: `${url}/wps?Service=WPS&Request=GetCapabilities`,
-        text: 'WPS 1.0.0',
+        text: 'WPS 1.0.0 and 2.0',
         note: `${url}/wps`,
       },
     ]);
   });
   return app;
+}
+
+function createCallbacks(
+  app: FastifyInstance,
+  { contents, references }: FrontDoor,
+  { callbackDir, callbackTiming, gate, logger }: PublicServerOptions,
+): Callbacks {
+  const callbacks = new Callbacks({
+    directory: callbackDir,
+    jobsFor: gate.jobsFor,
+    contents,
+    references,
+    logger,
+    ...(callbackTiming && { timing: callbackTiming }),
+  });
+  app.addHook('onReady', () => callbacks.resume());
+  app.addHook('preClose', async () => callbacks[Symbol.dispose]());
+  return callbacks;
 }

@@ -56,13 +56,43 @@ export class References implements Disposable {
     };
   }
 
+  /** Whether something can be sent there, as far as that shows without asking for it. @throws INVALID_PARAMETER */
+  check(href: string): void {
+    this.#check(href);
+  }
+
+  /** Posts JSON, under the same rules. Redirects are not followed. @throws INVALID_PARAMETER */
+  async post(href: string, json: string, signal: AbortSignal): Promise<void> {
+    const url = this.#check(href);
+    const late = AbortSignal.timeout(1000 * this.#options.seconds);
+    try {
+      const { statusCode, body } = await this.#send(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: json,
+        signal: AbortSignal.any([signal, late]),
+      });
+      await body.dump();
+      if (statusCode < 200 || statusCode > 299) throw refused(`its server answers ${statusCode}`);
+    } catch (error) {
+      if (error instanceof PushbroomError) throw error;
+      throw refused(`it cannot be reached: ${reasonOf(error)}`, error);
+    }
+  }
+
   async #fetch(reference: Reference): Promise<{ content: Buffer; mediaType?: string }> {
     const { maxBytes, seconds, maxRedirects } = this.#options;
     const signal = AbortSignal.timeout(1000 * seconds);
     try {
       let url = this.#check(reference.href);
       for (let redirects = 0; ; redirects += 1) {
-        const answer = await this.#ask(url, reference, signal);
+        const { body } = reference;
+        const answer = await this.#send(url, {
+          method: body === undefined ? 'GET' : 'POST',
+          headers: { 'accept-encoding': 'identity' },
+          signal,
+          ...(body !== undefined && { body }),
+        });
         const next = locationOf(answer);
         if (next === undefined) return await readAnswer(answer, reference, maxBytes);
         await answer.body.dump();
@@ -77,19 +107,13 @@ export class References implements Disposable {
     }
   }
 
-  async #ask(url: URL, { body }: Reference, signal: AbortSignal) {
+  async #send(url: URL, options: Omit<Dispatcher.RequestOptions, 'origin' | 'path'>) {
     // Loaded with the first reference: most services never see one.
     const { Agent, request } = await import('undici');
     const allowed = new Set(this.#options.allow.map((name) => name.toLowerCase()));
     // The address that is checked is the one that is connected to: a name that resolves differently next time does not help.
     this.#agent ??= new Agent({ connect: { lookup: publicOnly(allowed) }, pipelining: 0 });
-    return request(url, {
-      dispatcher: this.#agent,
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { 'accept-encoding': 'identity' },
-      signal,
-      ...(body !== undefined && { body }),
-    });
+    return request(url, { ...options, dispatcher: this.#agent });
   }
 
   #check(href: string, base?: URL): URL {

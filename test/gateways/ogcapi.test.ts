@@ -64,6 +64,7 @@ describe('OGC API - Processes', () => {
       'html',
       'oas30',
       'job-list',
+      'callback',
       'dismiss',
     ]);
   });

@@ -135,6 +135,7 @@ export async function startServer(
     deploy: async () => ({ name: 'x', version: '1.0' }),
     stagingDir,
     tempDir,
+    callbackDir: join(dir, 'callbacks'),
     uploadLimit: 100_000,
     bodyLimit: 50_000,
     references: { allow: [], maxBytes: 10_000, seconds: 10, maxRedirects: 2 },

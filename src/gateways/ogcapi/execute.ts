@@ -1,36 +1,31 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { PushbroomError } from '../../errors.ts';
 import type { JobStatus, Process } from '../../jobs/jobs.ts';
 import type { FrontDoor } from '../front-door.ts';
+import type { Callbacks } from './callbacks.ts';
+import { findOutcome } from './outcome.ts';
+import type { Outcome } from './outcome.ts';
 import { readPreference } from './prefer.ts';
 import { readInputs } from './read.ts';
 import { sendResults } from './results.ts';
-import type { Outcome } from './results.ts';
 import type { ExecuteBody } from './schemas.ts';
 import { readWish } from './wish.ts';
 import { jobUrl, statusInfo } from './write.ts';
 
-/** What there is of a job that was successful. @throws what `Jobs.results` throws */
-export async function outcomeOf(
+/** What there is of a job that was successful, for who asks. @throws what `Jobs.results` throws */
+export const outcomeOf = (
   door: FrontDoor,
   request: FastifyRequest,
   id: string,
-): Promise<Outcome> {
+): Promise<Outcome> => {
   const jobs = door.jobs(request);
-  const results = await jobs.results(id);
-  const status = await jobs.status(id);
-  const process = await jobs.process(status.job.process).catch(ifGone);
-  return { status, results, process, contents: door.contents, baseUrl: door.baseUrl(request) };
-}
-
-function ifGone(error: unknown): undefined {
-  if (!(error instanceof PushbroomError) || error.code !== 'NO_SUCH_PROCESS') throw error;
-}
+  return findOutcome({ jobs, contents: door.contents, baseUrl: door.baseUrl(request) }, id);
+};
 
 export interface Execution {
   readonly door: FrontDoor;
+  readonly callbacks: Callbacks;
   /** URL of the landing page. */
   readonly api: string;
   readonly process: Process;
@@ -43,15 +38,21 @@ export interface Execution {
  * long (OGC 18-062r2, 7.11.2.3).
  */
 export async function execute(
-  { door, api, process, body, prefer }: Execution,
+  { door, callbacks, api, process, body, prefer }: Execution,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const preference = readPreference(prefer);
   const wish = readWish(process, body);
   const inputs = readInputs(body.inputs, process);
+  const { subscriber } = body;
+  if (subscriber) callbacks.check(subscriber);
   const { status } = await door.submit(request, process.id, inputs, wish);
   const { id } = status.job;
+  if (subscriber) {
+    const caller = door.caller(request);
+    await callbacks.subscribe({ job: id, subscriber, caller, api, baseUrl: door.baseUrl(request) });
+  }
   const { isAsync, wait = isAsync ? 0 : undefined, applied } = preference;
   if (!(await endsWithin(wait, door, status, reply))) {
     if (isAsync) reply.header('preference-applied', 'respond-async');

@@ -5,7 +5,7 @@ import type { Routes } from './answers.ts';
 import { outcomeOf } from './execute.ts';
 import { readJobQuery } from './job-list.ts';
 import { wantsPage } from './pages.ts';
-import { deliveriesOf, resultsDocument, sendResults } from './results.ts';
+import { asLinks, deliveriesOf, resultsDocument, sendResults } from './results.ts';
 import { FormatQuery, JobList, JobListQuery, StatusInfo } from './schemas.ts';
 import { link, statusInfo } from './write.ts';
 
@@ -69,13 +69,7 @@ export const resultRoutes: Routes = async (app, { door }) => {
     },
     async (request, reply) => {
       const outcome = await outcomeOf(door, request, request.params.jobId);
-      if (wantsPage(request)) {
-        const links = deliveriesOf(outcome).map((each) => ({
-          ...each,
-          transmission: 'reference' as const,
-        }));
-        return reply.send(await resultsDocument(outcome, links));
-      }
+      if (wantsPage(request)) return reply.send(await resultsDocument(outcome, asLinks(outcome)));
       return sendResults(reply, outcome, request.query.f === 'json' ? 'document' : undefined);
     },
   );

@@ -1,6 +1,8 @@
 import { Type } from 'typebox';
+import type { TSchema } from 'typebox';
 import { answers, resultAnswers } from './answers.ts';
 import type { Routes } from './answers.ts';
+import type { Callbacks } from './callbacks.ts';
 import { processDescription, processSummary } from './describe.ts';
 import { execute } from './execute.ts';
 import { readKvp } from './kvp.ts';
@@ -11,6 +13,7 @@ import {
   ProcessDescription,
   ProcessList,
   ProcessQuery,
+  Results,
   StatusInfo,
 } from './schemas.ts';
 import { pageLinks } from './write.ts';
@@ -19,6 +22,16 @@ const accepted = {
   description: 'The status of the job that was accepted',
   content: { 'application/json': { schema: StatusInfo } },
   headers: { Location: { type: 'string', description: 'URL of the status' } },
+};
+
+const told = (schema: TSchema) => ({
+  post: { requestBody: { required: true, content: { 'application/json': { schema } } } },
+});
+
+const CALLBACKS = {
+  jobSuccess: { '{$request.body#/subscriber/successUri}': told(Results) },
+  jobInProgress: { '{$request.body#/subscriber/inProgressUri}': told(StatusInfo) },
+  jobFailed: { '{$request.body#/subscriber/failedUri}': told(StatusInfo) },
 };
 
 const params = Type.Object({ processId: Type.String() });
@@ -66,7 +79,10 @@ export const processRoutes: Routes = async (app, { door, apiUrl }) => {
 };
 
 /** How it is executed. */
-export const executionRoutes: Routes = async (app, { door, apiUrl }) => {
+export const executionRoutes: Routes<{ readonly callbacks: Callbacks }> = async (
+  app,
+  { door, callbacks, apiUrl },
+) => {
   app.post(
     '/processes/:processId/execution',
     {
@@ -79,6 +95,7 @@ export const executionRoutes: Routes = async (app, { door, apiUrl }) => {
           ),
         }),
         body: ExecuteBody,
+        callbacks: CALLBACKS,
         response: {
           ...resultAnswers,
           201: accepted,
@@ -88,14 +105,18 @@ export const executionRoutes: Routes = async (app, { door, apiUrl }) => {
     async (request, reply) => {
       const { params: asked, headers, body } = request;
       const process = await door.jobs(request).process(asked.processId);
-      const execution = { door, api: apiUrl(request), process, body, prefer: headers.prefer };
+      const { prefer } = headers;
+      const execution = { door, callbacks, api: apiUrl(request), process, body, prefer };
       return execute(execution, request, reply);
     },
   );
 };
 
 /** How it is executed by a URL alone, as a draft has it. */
-export const kvpRoutes: Routes = async (app, { door, apiUrl }) => {
+export const kvpRoutes: Routes<{ readonly callbacks: Callbacks }> = async (
+  app,
+  { door, callbacks, apiUrl },
+) => {
   app.get(
     '/processes/:processId/execution',
     {
@@ -111,7 +132,8 @@ export const kvpRoutes: Routes = async (app, { door, apiUrl }) => {
       const process = await door.jobs(request).process(request.params.processId);
       const query = new URLSearchParams(request.url.replace(/^[^?]*/, ''));
       const { body, prefer } = readKvp(query, process);
-      return execute({ door, api: apiUrl(request), process, body, prefer }, request, reply);
+      const execution = { door, callbacks, api: apiUrl(request), process, body, prefer };
+      return execute(execution, request, reply);
     },
   );
 };

@@ -5,23 +5,13 @@ import type { FastifyReply } from 'fastify';
 import type { JobResult, ResponseWish } from '../../core/model.ts';
 import { PushbroomError } from '../../errors.ts';
 import { stagingPath } from '../../jobs/jobs.ts';
-import type { JobStatus, Process } from '../../jobs/jobs.ts';
 import { groupResults, LARGEST_VALUE } from '../outputs.ts';
-import type { Contents, OutputFiles } from '../outputs.ts';
+import type { OutputFiles } from '../outputs.ts';
+import type { Outcome } from './outcome.ts';
 import type { Link, Results } from './schemas.ts';
 import { jsonOf } from './values.ts';
 import { defaultTransmission } from './wish.ts';
 import { JSON_TYPE } from './write.ts';
-
-/** What a job has left, and where it can be had. */
-export interface Outcome {
-  readonly status: JobStatus;
-  readonly results: readonly JobResult[];
-  /** Absent where it is no longer there. */
-  readonly process: Process | undefined;
-  readonly contents: Contents;
-  readonly baseUrl: string;
-}
 
 interface Delivery extends OutputFiles {
   readonly transmission: 'value' | 'reference';
@@ -36,6 +26,10 @@ export function deliveriesOf({ status, results, process }: Outcome): Delivery[] 
     return [{ ...files, transmission: wish?.transmission ?? defaultTransmission(process) }];
   });
 }
+
+/** The same, none of them by value. */
+export const asLinks = (outcome: Outcome): Delivery[] =>
+  deliveriesOf(outcome).map((each) => ({ ...each, transmission: 'reference' }));
 
 /**
  * Answers with the results of a job (OGC 18-062r2, 7.11.4 and 7.14): a document, or raw. Raw is one value with its own

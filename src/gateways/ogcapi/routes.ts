@@ -6,6 +6,7 @@ import type { FrontDoor } from '../front-door.ts';
 import type { ServiceInfo } from '../service-info.ts';
 import { answers } from './answers.ts';
 import type { Routes } from './answers.ts';
+import type { Callbacks } from './callbacks.ts';
 import { jobRoutes, outputRoutes, resultRoutes } from './job-routes.ts';
 import { sendAsPage, wantsPage } from './pages.ts';
 import { executionRoutes, kvpRoutes, processRoutes } from './process-routes.ts';
@@ -15,13 +16,14 @@ import * as write from './write.ts';
 export interface OgcApiOptions {
   readonly door: FrontDoor;
   readonly service: ServiceInfo;
+  readonly callbacks: Callbacks;
   /** Offers what the draft of version 2.0 adds and works here. */
   readonly draft2: boolean;
 }
 
 /** OGC API - Processes - Part 1: Core 1.0 (OGC 18-062r2), at the prefix where it is registered. */
 export const ogcApi: FastifyPluginAsyncTypebox<OgcApiOptions> = async (app, options) => {
-  const { door, service, draft2 } = options;
+  const { door, service, callbacks, draft2 } = options;
   const apiUrl = (request: FastifyRequest) => door.baseUrl(request) + app.prefix;
 
   app.removeContentTypeParser('text/plain');
@@ -44,13 +46,13 @@ export const ogcApi: FastifyPluginAsyncTypebox<OgcApiOptions> = async (app, opti
   });
 
   // Not the options as they are: they hold the prefix, which is in effect already.
-  await app.register(landingRoutes, { door, service, draft2, apiUrl });
+  await app.register(landingRoutes, { door, service, callbacks, draft2, apiUrl });
   await app.register(processRoutes, { door, apiUrl });
-  await app.register(executionRoutes, { door, apiUrl });
+  await app.register(executionRoutes, { door, callbacks, apiUrl });
   await app.register(jobRoutes, { door, apiUrl });
   await app.register(resultRoutes, { door, apiUrl });
   if (draft2) {
-    await app.register(kvpRoutes, { door, apiUrl });
+    await app.register(kvpRoutes, { door, callbacks, apiUrl });
     await app.register(outputRoutes, { door, apiUrl });
   }
 };

@@ -120,6 +120,15 @@ const Output = Type.Object({
   ),
 });
 
+const uri = Type.String({ maxLength: 2000, description: 'On the public internet' });
+
+const Subscriber = Type.Object({
+  successUri: uri,
+  inProgressUri: Type.Optional(uri),
+  failedUri: Type.Optional(uri),
+});
+export type Subscriber = Static<typeof Subscriber>;
+
 export const ExecuteBody = Type.Object({
   inputs: Type.Unsafe<Record<string, unknown>>({
     type: 'object',
@@ -135,6 +144,7 @@ export const ExecuteBody = Type.Object({
     }),
   ),
   response: Type.Optional(words('raw', 'document')),
+  subscriber: Type.Optional(Subscriber),
 });
 export type ExecuteBody = Static<typeof ExecuteBody>;
 

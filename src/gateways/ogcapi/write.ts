@@ -16,6 +16,7 @@ const VERSION_1 = [
   'html',
   'oas30',
   'job-list',
+  'callback',
   'dismiss',
 ].map((name) => `${CONFORMANCE}/${name}`);
 const DRAFT_2 = ['http://www.opengis.net/spec/ogcapi-processes-1/2.0/conf/kvp-execute'];
