@@ -43,6 +43,8 @@ describe('who may ask', () => {
       "as 'pushbroom hash-password' prints",
     ],
     ['access: { users: [{ name: a, role: root }] }', 'must be one of user, operator, admin'],
+    ['public: { trustedProxies: [proxy] }', 'public.trustedProxies[0]: must be an address or a'],
+    ['public: { trustedProxies: [10.0.0.0/33] }', 'must be an address or a network'],
     ['access: { anonymous: true }', 'access.anonymous: needs somebody who can log in'],
     ['internal: { authentication: true }', 'internal.authentication: needs somebody who can'],
     ['access: { bundles: { a~1~b: { users: [x] } } }', 'access.bundles.a~1~b: must be named'],

@@ -1,4 +1,5 @@
 /** Who may log in, as the configuration says it, and what can be wrong with that. */
+import { isIP } from 'node:net';
 import { parsePasswordHash } from './access/password.ts';
 import { createCheck, failureOf, keyText } from './config-problems.ts';
 import type { Problem } from './config-problems.ts';
@@ -21,6 +22,13 @@ export function accessProblems(settings: Settings): Problem[] {
     [['access', 'anonymous'], access.anonymous && !guarded && nobody],
     [['access', 'oidc', 'issuer'], oidc && urlProblem(oidc.issuer)],
     [['access', 'oidc', 'jwksUrl'], oidc?.jwksUrl !== undefined && urlProblem(oidc.jwksUrl)],
+    ...settings.public.trustedProxies.map(
+      (proxy, index) =>
+        [
+          ['public', 'trustedProxies', String(index)],
+          failureOf(() => checkNetwork(proxy)),
+        ] as const,
+    ),
     ...Object.keys(access.bundles).map(
       (key) =>
         [
@@ -36,6 +44,15 @@ export function accessProblems(settings: Settings): Problem[] {
       reason,
     })),
   ];
+}
+
+function checkNetwork(text: string): void {
+  const [address = '', bits, ...more] = text.split('/');
+  const most = isIP(address) === 6 ? 128 : 32;
+  const isMask = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+  if (isIP(address) === 0 || !isMask || more.length > 0) {
+    throw new Error('must be an address or a network, such as 10.0.0.0/8');
+  }
 }
 
 function userProblems(users: readonly UserSettings[]): Problem[] {

@@ -281,6 +281,7 @@ export const CONFIG_SCHEMA = Type.Object(
       host: textOf('127.0.0.1'),
       port: port(8080),
       baseUrl: optionalText,
+      trustedProxies: Type.Array(text, { default: [] }),
       bodyLimit: count(4 * MIB),
     }),
     references: section({

@@ -16,6 +16,8 @@ export interface HttpOptions {
   readonly logger: FastifyBaseLogger;
   /** Bytes of a request body. */
   readonly bodyLimit: number;
+  /** Addresses and networks of proxies that are believed for whom they ask (`X-Forwarded-For`, `-Host`, `-Proto`). */
+  readonly trustedProxies?: readonly string[];
 }
 
 // A client may be slow, but not so slow that its connection is held for good.
@@ -25,11 +27,16 @@ const REQUEST_TIMEOUT_MS = 30 * 60_000;
  * The HTTP server as both listeners use it. Errors are answered as `{ status, code, message, locator? }`; a gateway
  * with a rendering of its own sets an error handler in its scope and starts it with `describeError`.
  */
-export function createHttp({ logger, bodyLimit }: HttpOptions): FastifyInstance {
+export function createHttp({
+  logger,
+  bodyLimit,
+  trustedProxies = [],
+}: HttpOptions): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit,
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Before there is a route, e.g. for an address that cannot be decoded.
     frameworkErrors: sendError,

@@ -304,6 +304,7 @@ const createPublic = ({ config, layout, logger, registry, gate }: ServerParts) =
     callbackDir: layout.callbacks,
     uploadLimit: config.uploads.compressedBytes,
     bodyLimit: config.public.bodyLimit,
+    trustedProxies: config.public.trustedProxies,
     references: config.references,
     exceptionStatus: 'ok',
     draft2: config.ogcapi.draft2,

@@ -70,6 +70,15 @@ describe('the audit trail', () => {
     );
   });
 
+  it('is read where a line begins with the block that is read', async () => {
+    const last = JSON.stringify({ time: '', ...event('') });
+    const filled = last.replace('"what":""', `"what":"${'x'.repeat(64 * 1024 - 2 - last.length)}"`);
+    audit.record(event('first'));
+    await audit.read({ limit: 1 });
+    await appendFile(file, `${filled}\n`);
+    expect(await readAll(9)).toEqual([expect.stringMatching(/^x+$/), 'first']);
+  });
+
   it('is read for one user, who did it or for whom it was done', async () => {
     for (let number = 0; number < 50; number += 1)
       audit.record(event(`${number}`, `u${number % 5}`));

@@ -14,6 +14,7 @@ import { wps } from './wps/wps.ts';
 
 export interface PublicServerOptions extends FrontDoorOptions {
   readonly logger: FastifyBaseLogger;
+  readonly trustedProxies?: readonly string[];
   readonly service: ServiceInfo;
   readonly deploy: Deploy;
   /** Where uploads lie until they are deployed. */

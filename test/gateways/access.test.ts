@@ -41,12 +41,16 @@ interface Guarded extends TestServer {
 
 /** The real public server, which lets in the users above; of its processes, one is for a group only. */
 async function startGuarded(
-  options: { anonymous?: true; requests?: GuardOptions['requests'] } = {},
+  options: {
+    anonymous?: true;
+    requests?: GuardOptions['requests'];
+    trustedProxies?: string[];
+  } = {},
 ): Promise<Guarded> {
   const memory = createMemoryJobs(PROCESSES, directory);
   const events: AuditEvent[] = [];
   const now = Date.now;
-  const { anonymous = false, requests } = options;
+  const { anonymous = false, requests, trustedProxies = [] } = options;
   const known = {
     users: createUsers({
       users,
@@ -69,7 +73,10 @@ async function startGuarded(
     jobsFor: createJobsFor({ jobsOver: (): Jobs => memory, datasets: [], visibility }),
     shares: await openShares(join(directory, 'share.key'), now),
   });
-  return Object.assign(await startServer({ gate }, PROCESSES, basic('olga')), { memory, events });
+  return Object.assign(await startServer({ gate, trustedProxies }, PROCESSES, basic('olga')), {
+    memory,
+    events,
+  });
 }
 
 const as = (name: string, more: Record<string, string> = {}) => ({
@@ -143,6 +150,15 @@ describe('whoever has not logged in', () => {
     expect(JSON.stringify(server.events)).not.toContain('wrong');
     expect((await server.app.inject({ ...tries, headers: as('bob') })).statusCode).toBe(200);
   });
+});
+
+it('the address of who comes by a proxy is told by proxies that are trusted only', async () => {
+  await using server = await startGuarded({ trustedProxies: ['10.1.0.0/16'] });
+  for (const remoteAddress of ['10.1.2.3', '10.2.2.3']) {
+    const headers = { ...WRONG, 'x-forwarded-for': '1.1.1.1, 192.0.2.7' };
+    await server.app.inject({ url: '/wps', headers, remoteAddress });
+  }
+  expect(server.events.map(({ address }) => address)).toEqual(['192.0.2.7', '10.2.2.3']);
 });
 
 describe('a portal', () => {
