@@ -16,7 +16,7 @@ export interface Reference {
   readonly encoding?: 'base64';
 }
 
-/** @throws INVALID_PARAMETER, in words that follow the name of the input */
+/** @throws INVALID_PARAMETER, REQUEST_TOO_LARGE, in words that follow the name of the input */
 export type FetchReference = (
   reference: Reference,
 ) => Promise<{ readonly content: Buffer; readonly mediaType?: string }>;
@@ -180,7 +180,9 @@ async function readAnswer(
   let size = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxBytes) throw refused(`it has more than ${maxBytes} bytes`);
+    if (size > maxBytes) {
+      throw new PushbroomError('REQUEST_TOO_LARGE', `it has more than ${maxBytes} bytes`);
+    }
     chunks.push(chunk);
   }
   const bytes = Buffer.concat(chunks);

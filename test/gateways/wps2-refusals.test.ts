@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import {
   about,
@@ -221,6 +225,40 @@ describe('WPS 2.0 refuses', () => {
     await using server = await startBoth();
     const refused = await exceptionOf(server.app.inject(`/wps?${query}`));
     expect(refused).toMatchObject({ status: 400, locator });
+  });
+
+  it('what is referred to where it cannot be had or is too large, and takes it where it is not', async () => {
+    const remote = createServer((request, response) => {
+      void text(request).then((body) =>
+        response.writeHead(request.url === '/gone' ? 404 : 200).end(`${request.method} ${body}`),
+      );
+    }).listen(0, '127.0.0.1');
+    await once(remote, 'listening');
+    const { port } = remote.address() as AddressInfo;
+    const references = { allow: ['127.0.0.1'], maxBytes: 10, seconds: 10, maxRedirects: 0 };
+    await using server = await startBoth({ references });
+    const execute = (path: string, body = '') =>
+      post(
+        server,
+        executeXml({
+          inputs: `<wps:Input id="stringInput"><wps:Reference xlink:href="http://127.0.0.1:${port}${path}">${body}</wps:Reference></wps:Input>`,
+          outputs: output('stringInput'),
+        }),
+      );
+    try {
+      expect((await execute('/')).body).toContain('>GET <');
+      expect((await execute('/', '<wps:Body>abc</wps:Body>')).body).toContain('>POST abc<');
+      const locator = 'stringInput';
+      expect(await exceptionOf(execute('/gone'))).toMatchObject({
+        code: 'DataNotAccessible',
+        locator,
+      });
+      const large = execute('/', '<wps:Body>abcdefghijk</wps:Body>');
+      expect(await exceptionOf(large)).toMatchObject({ code: 'SizeExceeded', locator });
+    } finally {
+      remote.closeAllConnections();
+      remote.close();
+    }
   });
 
   it('results before they are there, and those of a job that has failed', async () => {

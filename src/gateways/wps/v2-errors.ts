@@ -1,7 +1,7 @@
 import { PushbroomError } from '../../errors.ts';
 import type { ErrorCode } from '../../errors.ts';
 import type { Process } from '../../jobs/jobs.ts';
-import type { Inputs } from '../inputs.ts';
+import type { Inputs, InputValue } from '../inputs.ts';
 
 /** Codes of OGC 14-065r2 (tables of exceptions of DescribeProcess, Execute, GetStatus and GetResult). */
 type ExceptionCode =
@@ -12,6 +12,7 @@ type ExceptionCode =
   | 'TooManyInputs'
   | 'TooManyOutputs'
   | 'DataNotAccessible'
+  | 'SizeExceeded'
   | 'WrongInputData';
 
 /** An invalid parameter for which WPS 2.0 has a code of its own. */
@@ -33,7 +34,6 @@ const CODES: Partial<Record<ErrorCode, string>> = {
   NO_SUCH_PROCESS: 'NoSuchProcess',
   NO_SUCH_JOB: 'NoSuchJob',
   NO_SUCH_DATASET: 'WrongInputData',
-  REQUEST_TOO_LARGE: 'SizeExceeded',
   LIMIT_REACHED: 'NoApplicableCode',
   TOO_MANY_REQUESTS: 'NoApplicableCode',
   STORAGE_FULL: 'NoApplicableCode',
@@ -49,16 +49,20 @@ export function asInputRefusal(thrown: unknown, process: Process, inputs: Inputs
   const { locator = '', message } = thrown;
   const given = inputs.get(locator);
   if (!given) return thrown;
-  const input = process.inputs.find(({ id }) => id === locator);
+  return new Refusal(codeOf(thrown, locator, given, process), message, { locator, cause: thrown });
+}
+
+function codeOf(
+  { cause }: PushbroomError,
+  id: string,
+  given: readonly InputValue[],
+  process: Process,
+): ExceptionCode {
   // Only what could not be fetched has another refusal behind it.
-  const isReferenced = given.some(({ kind }) => kind === 'reference');
-  const code =
-    isReferenced && thrown.cause instanceof PushbroomError
-      ? 'DataNotAccessible'
-      : !input && !process.isOpen
-        ? 'NoSuchInput'
-        : given.length > (input?.maxOccurs ?? 1)
-          ? 'TooManyInputs'
-          : 'WrongInputData';
-  return new Refusal(code, message, { locator, cause: thrown });
+  if (given.some(({ kind }) => kind === 'reference') && cause instanceof PushbroomError) {
+    return cause.code === 'REQUEST_TOO_LARGE' ? 'SizeExceeded' : 'DataNotAccessible';
+  }
+  const input = process.inputs.find((each) => each.id === id);
+  if (!input && !process.isOpen) return 'NoSuchInput';
+  return given.length > (input?.maxOccurs ?? 1) ? 'TooManyInputs' : 'WrongInputData';
 }
