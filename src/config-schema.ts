@@ -325,6 +325,7 @@ export const CONFIG_SCHEMA = Type.Object(
       priority: Type.Integer({ minimum: 0, maximum: 200, default: 100 }),
       productsPerRequest: count(1_000_000),
       assumedTaskSeconds: count(60),
+      maxCpuHours: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
       keepFailed: Type.Number({ minimum: 0, maximum: 10_000, default: 7 }),
     }),
     scheduling: SCHEDULING,

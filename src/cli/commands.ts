@@ -40,6 +40,12 @@ export const integer =
     return value;
   };
 
+export function positive(text: string): number {
+  const value = Number(text);
+  if (/^\d{1,12}(\.\d{1,6})?$/.test(text) && value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0.');
+}
+
 export const list = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
   ...value.split(','),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { PushbroomError } from '../errors.ts';
-import type { Outcome, Report } from '../operator/schemas.ts';
-import { clientCommand, clientOf, examples, integer, list, print } from './commands.ts';
+import type { Outcome, Report } from '../operator/action-schemas.ts';
+import { clientCommand, clientOf, examples, integer, list, positive, print } from './commands.ts';
 import type { ClientFlags } from './commands.ts';
 import type { CliDeps } from './deps.ts';
 import { oneLine } from './text.ts';
@@ -31,7 +31,7 @@ const jobsVerb = (name: string, deps: CliDeps): Command =>
     .option('--dry-run', 'only say what would be done');
 
 const simpleVerb =
-  (action: 'pause' | 'resume' | 'cancel', description: string) =>
+  (action: 'pause' | 'cancel', description: string) =>
   (deps: CliDeps): Command =>
     jobsVerb(action, deps)
       .description(description)
@@ -46,7 +46,26 @@ const simpleVerb =
       .action((ids: readonly string[], flags: SelectionFlags) => act(deps, ids, flags, { action }));
 
 export const pauseCommand = simpleVerb('pause', 'launch nothing more of jobs; what runs goes on');
-export const resumeCommand = simpleVerb('resume', 'let paused jobs go on');
+
+interface ResumeFlags extends SelectionFlags {
+  readonly maxCpuHours?: number;
+}
+
+export const resumeCommand = (deps: CliDeps): Command =>
+  jobsVerb('resume', deps)
+    .description('let paused jobs go on')
+    .option('--max-cpu-hours <n>', 'raise the ceiling of jobs that have used it up', positive)
+    .addHelpText(
+      'after',
+      examples(
+        'resume 20170420225425_L3_10f8bb718406f6',
+        'resume 20170420225425_L3_10f8bb718406f6 --max-cpu-hours 500',
+      ),
+    )
+    .action((ids: readonly string[], flags: ResumeFlags) =>
+      act(deps, ids, flags, { action: 'resume', maxCpuHours: flags.maxCpuHours }),
+    );
+
 export const cancelCommand = simpleVerb('cancel', 'dismiss jobs and end all their attempts');
 
 interface PrioritiseFlags extends SelectionFlags {

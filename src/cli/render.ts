@@ -18,6 +18,15 @@ export const sum = (job: Job, count: 'total' | 'finished' | 'failed'): number =>
 const stateText = ({ state, paused }: Job): string =>
   paused && !isJobEnded(state) ? 'paused' : state;
 
+function whyText(job: Job): string {
+  const state = stateText(job);
+  if (job.message === undefined) return state;
+  return state === 'paused' ? job.message : `${job.state}: ${job.message}`;
+}
+
+const cpuHoursText = ({ cpuHours: { used, ceiling } }: Job): string =>
+  `${used.toFixed(2)}${ceiling === undefined ? '' : ` of ${ceiling}`}`;
+
 export function jobsText({ items, next }: Page<Job>): string {
   if (items.length === 0) return 'no jobs\n';
   const rows = items.map((job) => [
@@ -56,7 +65,7 @@ export function jobText(job: JobDetails, failed: Page<Task>, results: readonly R
     ['Group', job.group],
     ['Priority', job.priority],
     ['Retry of', job.retryOf],
-    ['State', job.message === undefined ? stateText(job) : `${job.state}: ${job.message}`],
+    ['State', whyText(job)],
     ['Done', percentText(job.percent)],
     ['Accepted', timeText(job.acceptedAt)],
     ['Started', job.startedAt && timeText(job.startedAt)],
@@ -65,6 +74,7 @@ export function jobText(job: JobDetails, failed: Page<Task>, results: readonly R
     ['Period', from && `${from} to ${to} (${plural(job.periods.length, 'period')})`],
     ['Region', job.regionWkt],
     ['Attempts', job.attempts],
+    ['CPU hours', cpuHoursText(job)],
   ].filter(([, value]) => value !== undefined);
   return [columns(facts), stepsTable(job), failuresTable(failed), resultsTable(results)]
     .filter((part) => part !== '')

@@ -6,6 +6,7 @@ import type { RegistryEntry } from '../processes/bundle.ts';
 import { processId } from '../processes/descriptor.ts';
 import type { Settings } from '../processes/settings.ts';
 import type { Dataset } from '../products/dataset.ts';
+import { readCeiling } from './ceiling.ts';
 import type { ExecuteRequest } from './jobs.ts';
 import { type JobDefaults, readGroup, readRetry, readWorkflow } from './plan.ts';
 
@@ -67,6 +68,7 @@ export function assemble(circumstances: Circumstances, wish: Wish): Job {
   const { bundle, processor } = entry;
   const settings: Settings = { ...processor.settings, ...wish.settings };
   const workflow = readWorkflow(wish, settings, defaults);
+  const maxCpuHours = readCeiling(wish, defaults, request.caller.role);
   return {
     id: circumstances.id(workflow.type),
     process: processId(bundle, processor.executableName),
@@ -96,6 +98,7 @@ export function assemble(circumstances: Circumstances, wish: Wish): Job {
     inputs: wish.record,
     ...(request.caller.reference !== undefined && { reference: request.caller.reference }),
     ...(productionType !== undefined && { productionType }),
+    ...(maxCpuHours !== undefined && { maxCpuHours }),
   };
 }
 

@@ -94,7 +94,11 @@ function prepareControl(
 }
 
 function changeOf(action: ControlAction): Partial<Control> {
-  if (action.type !== 'prioritise') return { isPaused: action.type === 'pause' };
+  if (action.type === 'resume') {
+    const { maxCpuHours } = action;
+    return { isPaused: false, ...(maxCpuHours !== undefined && { maxCpuHours }) };
+  }
+  if (action.type !== 'prioritise') return { isPaused: true };
   const { priority, group } = action;
   return { ...(priority !== undefined && { priority }), ...(group !== undefined && { group }) };
 }

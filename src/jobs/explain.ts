@@ -1,3 +1,4 @@
+import { ceilingRemedy } from '../core/ceiling.ts';
 import { parseAttemptId, taskId } from '../core/ids.ts';
 import { isAttemptEnded, isJobEnded } from '../core/lifecycle.ts';
 import type { Explanation } from '../core/explain.ts';
@@ -27,12 +28,16 @@ export function createExplain({ store, scheduler }: Pick<JobsOptions, 'store' | 
 
   async function explainJob(view: JobView): Promise<FullExplanation> {
     const { id } = view.job;
+    const isAtCeiling = !isJobEnded(view.state) && view.control.pauseReason !== undefined;
     const groups = await store.failures(id);
     const live = scheduler.explain(id) ?? (await endOf(store, view));
     return {
       ...live,
       reasons: [...live.reasons, ...groups.map(reasonOf)],
-      remedies: await remediesFor(store, id, groups),
+      remedies: [
+        ...(isAtCeiling ? [ceilingRemedy(id)] : []),
+        ...(await remediesFor(store, id, groups)),
+      ],
     };
   }
 

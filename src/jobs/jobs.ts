@@ -141,7 +141,12 @@ export interface Jobs {
 
 /** What an operator may do to a job. */
 export type Action =
-  | { readonly type: 'pause' | 'resume' | 'cancel' }
+  | { readonly type: 'pause' | 'cancel' }
+  | {
+      readonly type: 'resume';
+      /** For a job that has used what it may: a higher ceiling. */
+      readonly maxCpuHours?: number;
+    }
   | { readonly type: 'prioritise'; readonly priority?: number; readonly group?: string }
   | ({ readonly type: 'retry' } & RetryWish);
 

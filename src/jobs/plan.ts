@@ -22,6 +22,8 @@ export interface JobDefaults {
   /** What retries of a task that needs more memory may grow to; four times what it has at first where it is absent. */
   readonly maxMemoryMb?: number;
   readonly priority: number;
+  /** CPUs times hours that a job may use; any number where absent. */
+  readonly maxCpuHours?: number;
 }
 
 const PARTITIONS = 8;

@@ -2,20 +2,16 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { PushbroomError } from '../errors.ts';
 import type { Action } from '../jobs/jobs.ts';
+import { JobChange, Outcome, Report, Resume, Retry, SelectedAction } from './action-schemas.ts';
 import type { OperatorOptions } from './options.ts';
 import {
   ApiError,
   Explanation,
   ExplainPath,
   FailureGroup,
-  JobChange,
   JobDetails,
   JobPath,
-  Outcome,
   pageOf,
-  Report,
-  Retry,
-  SelectedAction,
   SuspectInput,
 } from './schemas.ts';
 import {
@@ -44,8 +40,10 @@ export function addControlRoutes(
   api.post('/api/jobs/:id/pause', { schema: oneJob }, ({ params }) =>
     change(params.id, { type: 'pause' }),
   );
-  api.post('/api/jobs/:id/resume', { schema: oneJob }, ({ params }) =>
-    change(params.id, { type: 'resume' }),
+  api.post(
+    '/api/jobs/:id/resume',
+    { preValidation: allowNoBody, schema: { ...oneJob, body: Resume } },
+    ({ params, body }) => change(params.id, { type: 'resume', ...body }),
   );
   api.patch('/api/jobs/:id', { schema: { ...oneJob, body: JobChange } }, ({ params, body }) =>
     change(params.id, { type: 'prioritise', ...body }),
@@ -138,7 +136,7 @@ export async function allowNoBody(request: FastifyRequest): Promise<void> {
 /** What may be said of an action besides its name. */
 const PARAMETERS = {
   pause: [],
-  resume: [],
+  resume: ['maxCpuHours'],
   cancel: [],
   prioritise: ['priority', 'group'],
   retry: ['cause', 'memoryMb', 'version'],

@@ -6,6 +6,8 @@ export interface JobChange {
   readonly jobId: string;
   readonly state: JobState;
   readonly percent: number;
+  /** Why it is paused, where no operator has done it. */
+  readonly paused?: string;
 }
 
 export interface EventStream {

@@ -3,14 +3,14 @@ import type { Static, TProperties } from 'typebox';
 
 /** What the operator API takes and gives; types, validation and OpenAPI come from here. */
 
-const JOB_STATES = ['accepted', 'running', 'successful', 'failed', 'dismissed'] as const;
+export const JOB_STATES = ['accepted', 'running', 'successful', 'failed', 'dismissed'] as const;
 const TASK_STATES = ['ready', 'running', 'finished', 'failed'] as const;
 const ATTEMPT_STATES = ['launched', 'running', 'finished', 'failed', 'lost', 'killed'] as const;
 const STEP_NAMES = ['process', 'aggregate', 'format'] as const;
 
 const Time = Type.String({ format: 'date-time' });
 const Texts = Type.Record(Type.String(), Type.String());
-const Count = Type.Integer({ minimum: 0 });
+export const Count = Type.Integer({ minimum: 0 });
 const StepCount = Type.Object({ total: Count, finished: Count, failed: Count });
 const RESOURCES = {
   cpus: Type.Number(),
@@ -45,6 +45,13 @@ const JOB = {
   splitEnded: Type.Boolean({ description: 'Whether all products are known' }),
   steps: Type.Object({ process: StepCount, aggregate: StepCount, format: StepCount }),
   attempts: Count,
+  cpuHours: Type.Object(
+    {
+      used: Type.Number({ description: 'Kept for attempts that have ended, busy or not' }),
+      ceiling: Type.Optional(Type.Number({ description: 'The job is paused at so many' })),
+    },
+    { description: 'CPUs times hours' },
+  ),
 };
 
 export const Job = Type.Object(JOB);
@@ -335,67 +342,6 @@ export const JobFilter = Type.Object(
   },
   { additionalProperties: false },
 );
-
-const PRIORITY = {
-  priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 200 })),
-  group: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
-};
-const RETRY = {
-  cause: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 500, description: 'Part of a cause, or its kind' }),
-  ),
-  memoryMb: Type.Optional(Type.Integer({ minimum: 1, description: 'For each attempt' })),
-  version: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 200, description: 'Of the bundle; for ended jobs' }),
-  ),
-};
-
-export const JobChange = Type.Object(PRIORITY, { additionalProperties: false });
-
-export const Retry = Type.Object(
-  {
-    tasks: Type.Optional(Type.Array(Count, { minItems: 1, maxItems: 100_000 })),
-    ...RETRY,
-  },
-  { additionalProperties: false },
-);
-
-export const SelectedAction = Type.Object(
-  {
-    action: Type.Enum(['pause', 'resume', 'cancel', 'retry', 'prioritise']),
-    ids: Type.Optional(Type.Array(Type.String({ maxLength: 200 }))),
-    filter: Type.Optional(
-      Type.Object(
-        {
-          state: Type.Optional(Type.Array(Type.Enum([...JOB_STATES]), { maxItems: 10 })),
-          user: Type.Optional(Type.String({ maxLength: 500 })),
-          process: Type.Optional(Type.String({ maxLength: 500 })),
-          group: Type.Optional(Type.String({ maxLength: 500 })),
-        },
-        { additionalProperties: false },
-      ),
-    ),
-    dryRun: Type.Optional(Type.Boolean({ default: false })),
-    ...PRIORITY,
-    ...RETRY,
-  },
-  { additionalProperties: false },
-);
-export type SelectedAction = Static<typeof SelectedAction>;
-
-export const Outcome = Type.Object({
-  jobId: Type.String(),
-  done: Type.Boolean(),
-  message: Type.String({ description: 'What was done, or why not' }),
-  newJobId: Type.Optional(Type.String({ description: 'The job that does an ended one again' })),
-});
-export type Outcome = Static<typeof Outcome>;
-
-export const Report = Type.Object({
-  message: Type.String(),
-  items: Type.Array(Outcome),
-});
-export type Report = Static<typeof Report>;
 
 export const TaskFilter = Type.Object(
   {

@@ -58,7 +58,7 @@ function addEvents(app: FastifyInstance, options: OperatorOptions): void {
   const schema = {
     tags: ['server'],
     description:
-      'Server-sent events: `job` with `{ jobId, state, percent }`, `resync` after a gap.',
+      'Server-sent events: `job` with `{ jobId, state, percent }` and, of one at its ceiling, why it is `paused`; `resync` after a gap.',
     produces: ['text/event-stream'],
   };
   app.get('/api/events', { schema }, (request, reply) => {

@@ -10,6 +10,7 @@ import type { DeployedBundle } from '../processes/bundle.ts';
 import type { GroupStatus, NodeStatus } from '../scheduler/status.ts';
 import type * as store from '../store/store.ts';
 import type { AttemptView, TaskView } from '../store/store.ts';
+import type { Outcome } from './action-schemas.ts';
 import type {
   Attempt,
   Bundle,
@@ -19,7 +20,6 @@ import type {
   Job,
   JobDetails,
   Node,
-  Outcome,
   Result,
   SuspectInput,
   Task,
@@ -27,9 +27,13 @@ import type {
 
 /** From our own records to what the operator API answers. */
 
+const HOUR = 3_600_000;
+
 const iso = (time: Millis): string => new Date(time).toISOString();
 
 export function jobView({ job, ...status }: JobStatus): Job {
+  const { pauseReason, maxCpuHours } = status.control;
+  const message = status.message ?? (pauseReason && `paused: ${pauseReason}`);
   return {
     id: job.id,
     process: job.process,
@@ -41,7 +45,7 @@ export function jobView({ job, ...status }: JobStatus): Job {
     group: status.control.group,
     priority: status.control.priority,
     paused: status.control.isPaused,
-    ...(status.message !== undefined && { message: status.message }),
+    ...(message !== undefined && { message }),
     acceptedAt: iso(job.acceptedAt),
     ...(status.startedAt !== undefined && { startedAt: iso(status.startedAt) }),
     ...(status.endedAt !== undefined && { endedAt: iso(status.endedAt) }),
@@ -49,6 +53,10 @@ export function jobView({ job, ...status }: JobStatus): Job {
     splitEnded: status.splitEnded,
     steps: status.steps,
     attempts: status.attempts,
+    cpuHours: {
+      used: status.usedCpuMs / HOUR,
+      ...(maxCpuHours !== undefined && { ceiling: maxCpuHours }),
+    },
   };
 }
 

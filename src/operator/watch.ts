@@ -19,8 +19,9 @@ export function watchJobs(scheduler: Scheduler, jobs: Jobs) {
     const ids = [...touched];
     touched.clear();
     for (const id of ids) {
-      const { state, percent } = await jobs.status(id);
-      for (const listener of listeners) listener({ jobId: id, state, percent });
+      const { state, percent, control } = await jobs.status(id);
+      const paused = control.pauseReason && { paused: control.pauseReason };
+      for (const listener of listeners) listener({ jobId: id, state, percent, ...paused });
     }
   }
 

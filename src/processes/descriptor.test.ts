@@ -143,7 +143,7 @@ test('GPUs are read as a number of whole devices', () => {
 
 test('a setting of ours that there is none of is refused, because it would be missed later', () => {
   expect(() => processor(config('pushbroom.gpu', '1'))).toThrow(
-    'jobParameter pushbroom.gpu: there is no such setting; there are pushbroom.gpus and pushbroom.image',
+    'jobParameter pushbroom.gpu: there is no such setting; there are pushbroom.gpus, pushbroom.maxCpuHours and pushbroom.image',
   );
 });
 

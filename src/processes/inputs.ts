@@ -2,7 +2,7 @@ import { isDay } from '../core/periods.ts';
 import { PushbroomError } from '../errors.ts';
 import type { Process, ProcessInput, Role } from '../jobs/jobs.ts';
 import { isOneLine } from './parameters.ts';
-import { GPUS, PRIORITY, readSettings, type Settings } from './settings.ts';
+import { GPUS, MAX_CPU_HOURS, PRIORITY, readSettings, type Settings } from './settings.ts';
 
 /** Other spellings that the documents of Urban TEP use for the same inputs (specification B.5). */
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -20,6 +20,8 @@ const FREE_TEXTS: ReadonlySet<string> = new Set([
 ]);
 const MAY_BE_BLANK = 'spatioTemporalAggregationParameters';
 
+const OTHER_SETTINGS: ReadonlySet<string> = new Set([PRIORITY, GPUS, MAX_CPU_HOURS]);
+
 export interface GivenInputs {
   /** By the identifiers of the process, checked and trimmed; what was not given is absent. */
   readonly values: ReadonlyMap<string, string>;
@@ -32,8 +34,8 @@ export interface GivenInputs {
 /**
  * Checks the inputs of an Execute against the description of its process (specification B.6.1).
  *
- * Accepted besides: `calvalus.*`, of which some are settings and all others are ignored; `mapreduce.job.priority` and
- * `pushbroom.gpus`; `productionType`, which follows from the other inputs; and the portal's `_T2...`, which are not even
+ * Accepted besides: `calvalus.*`, of which some are settings and all others are ignored; `mapreduce.job.priority`,
+ * `pushbroom.gpus` and `pushbroom.maxCpuHours`; `productionType`, which follows from the other inputs; and the portal's `_T2...`, which are not even
  * recorded, since they carry a key. Of ordinary users `calvalus.*` and the priority are left out as if they had not been
  * sent (specification B.1): queues, attempts and priorities are for operators.
  *
@@ -52,7 +54,7 @@ export function readInputs(
     if (name.startsWith('_T2') || isIgnored(name, role)) continue;
     record.push([name, raw]);
     const value = raw.trim();
-    if (name.startsWith('calvalus.') || name === PRIORITY || name === GPUS) {
+    if (name.startsWith('calvalus.') || OTHER_SETTINGS.has(name)) {
       if (value !== '') settings.push([name, value]);
       continue;
     }

@@ -12,6 +12,8 @@ export interface Settings {
   readonly aggregateMemoryMb?: number;
   /** Whole devices, for each task of the `process` step. */
   readonly gpus?: number;
+  /** At which a job is paused; need not be whole. */
+  readonly maxCpuHours?: number;
   /** Container image in which all the processor's programs run; only a bundle sets it. */
   readonly image?: string;
   readonly partitions?: number;
@@ -26,7 +28,10 @@ export interface Settings {
 }
 
 interface Bounds {
-  readonly key: Exclude<keyof Settings, 'outputPrefix' | 'outputPostfix' | 'group' | 'image'>;
+  readonly key: Exclude<
+    keyof Settings,
+    'outputPrefix' | 'outputPostfix' | 'group' | 'image' | 'maxCpuHours'
+  >;
   readonly min: number;
   readonly max: number;
   /** Ours is the given number divided by this. */
@@ -46,6 +51,7 @@ const PRIORITIES = { VERY_LOW: 0, LOW: 50, NORMAL: 100, HIGH: 150, VERY_HIGH: 20
 /** Our own settings begin with this; there is nothing of that kind in Calvalus. */
 const OWN_PREFIX = 'pushbroom.';
 export const GPUS = `${OWN_PREFIX}gpus`;
+export const MAX_CPU_HOURS = `${OWN_PREFIX}maxCpuHours`;
 const IMAGE = `${OWN_PREFIX}image`;
 const IMAGE_LENGTH = 255;
 
@@ -112,6 +118,12 @@ function readImage(text: string): string {
   );
 }
 
+function readHours(text: string): number {
+  const hours = /^\d{1,12}(?:\.\d{1,6})?$/.test(text.trim()) ? Number(text) : 0;
+  if (hours > 0) return hours;
+  throw new Error(`'${text.slice(0, 100)}' is not a number of hours above 0`);
+}
+
 function readPriority(text: string): number {
   const word = Object.entries(PRIORITIES).find(([name]) => name === text.trim());
   if (word) return word[1];
@@ -127,7 +139,7 @@ function readPriority(text: string): number {
 export const isSetting = (name: string): boolean =>
   NUMBERS.has(name) ||
   PRIORITY_NAMES.includes(name) ||
-  [QUEUE, OUTPUT_PREFIX, OUTPUT_POSTFIX].includes(name);
+  [QUEUE, OUTPUT_PREFIX, OUTPUT_POSTFIX, MAX_CPU_HOURS].includes(name);
 
 /**
  * Picks the settings out of Calvalus's parameters and our own; all other names of Calvalus are left alone.
@@ -147,9 +159,12 @@ export function readSettings(
       else if (name === QUEUE) settings.group = value.trim();
       else if (name === OUTPUT_PREFIX) settings.outputPrefix = readPrefix(value);
       else if (name === OUTPUT_POSTFIX) settings.outputPostfix = readPostfix(value);
+      else if (name === MAX_CPU_HOURS) settings.maxCpuHours = readHours(value);
       else if (name === IMAGE) settings.image = readImage(value);
       else if (name.startsWith(OWN_PREFIX)) {
-        throw new Error(`there is no such setting; there are ${GPUS} and ${IMAGE}`);
+        throw new Error(
+          `there is no such setting; there are ${GPUS}, ${MAX_CPU_HOURS} and ${IMAGE}`,
+        );
       }
     } catch (error) {
       fail(name, messageOf(error));

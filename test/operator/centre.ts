@@ -12,6 +12,7 @@ import { createOperatorServer } from '../../src/operator/server.ts';
 import { DEFAULT_LIMITS } from '../../src/processes/archive.ts';
 import { createRegistry } from '../../src/processes/registry.ts';
 import { systemClock } from '../../src/scheduler/clock.ts';
+import type { Clock } from '../../src/scheduler/clock.ts';
 import { startScheduler } from '../../src/scheduler/scheduler.ts';
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts';
 import { createTestGate } from '../fixtures/gate.ts';
@@ -63,10 +64,11 @@ export type Centre = Awaited<ReturnType<typeof startCentre>>;
  */
 export async function startCentre(
   nodes: Readonly<Record<string, ManualNode>> = { n1: { cpus: 4, memoryMb: 4096 } },
+  clock: Clock = systemClock,
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'centre-'));
   const logger = pino({ level: 'silent' });
-  const { now } = systemClock;
+  const { now } = clock;
   const store = openSqlite(':memory:');
   const engine = createManualEngine(nodes);
   const products = new Map<string, readonly string[]>();
@@ -75,7 +77,7 @@ export async function startCentre(
   const scheduler = await startScheduler({
     store,
     engines: [engine.port],
-    clock: systemClock,
+    clock,
     logger,
     policy: POLICY,
     findProducts: async function* ({ id, retryOf }) {
