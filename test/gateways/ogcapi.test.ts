@@ -1,7 +1,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, it } from 'vitest';
 import type { JobResult } from '../../src/core/model.ts';
-import { startServer } from './server.ts';
+import { PROCESSES, startServer } from './server.ts';
 import type { TestServer } from './server.ts';
 
 const EXCEPTIONS = 'http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0';
@@ -171,6 +171,31 @@ describe('OGC API - Processes', () => {
         regionWKT: '5,47,15,55',
       },
     });
+  });
+
+  it('quotes a job without accepting it, in both forms and whether it is to be waited for or not', async () => {
+    const quoted = {
+      ...PROCESSES[1]!,
+      inputs: [
+        ...PROCESSES[1]!.inputs,
+        { ...PROCESSES[1]!.inputs[1]!, id: 'quotation', type: 'string' as const },
+      ],
+    };
+    await using server = await startServer(BASE, [quoted]);
+    const inputs = { inputDataSetName: 'S2', quotation: true };
+    const raw = await execute(server, inputs, ASYNC);
+    expect(raw.statusCode).toBe(200);
+    const [quotation] = raw.json<{ status: string; id: string; compound: { id: string } }[]>();
+    expect(quotation).toMatchObject({ status: 'QUOTATION', hostName: 'centre.example' });
+    const document = await server.app.inject({
+      method: 'POST',
+      url: EXECUTION,
+      payload: { inputs, response: 'document' },
+    });
+    expect(document.json()).toMatchObject({
+      QUOTATION: { mediaType: 'application/json', value: [{ status: 'QUOTATION' }] },
+    });
+    expect((await get(server, '/ogcapi/jobs')).jobs).toEqual([]);
   });
 
   it('answers a synchronous request with the results, and without links in the header', async () => {

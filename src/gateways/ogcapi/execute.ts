@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { JobStatus, Process } from '../../jobs/jobs.ts';
 import type { FrontDoor } from '../front-door.ts';
+import type { Quotation } from '../quotation.ts';
 import type { Callbacks } from './callbacks.ts';
 import { findOutcome } from './outcome.ts';
 import type { Outcome } from './outcome.ts';
@@ -43,8 +44,10 @@ export async function execute(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const preference = readPreference(prefer);
-  const wish = readWish(process, body);
   const inputs = readInputs(body.inputs, process);
+  const quotation = await door.quotation(request, process, inputs);
+  if (quotation) return sendQuotation(reply, quotation, body);
+  const wish = readWish(process, body);
   const { subscriber } = body;
   if (subscriber) callbacks.check(subscriber);
   const { status } = await door.submit(request, process.id, inputs, wish);
@@ -60,6 +63,17 @@ export async function execute(
   }
   if (applied !== undefined) reply.header('preference-applied', applied);
   return sendResults(reply, await outcomeOf(door, request, id));
+}
+
+/** It is there at once, whether it was to be waited for or not (specification B.9). */
+function sendQuotation(
+  reply: FastifyReply,
+  { output, mediaType, content }: Quotation,
+  { response }: ExecuteBody,
+): FastifyReply {
+  if (response !== 'document') return reply.type(mediaType).send(content);
+  const value = JSON.parse(content) as unknown;
+  return reply.send({ [output.id]: { value, mediaType } });
 }
 
 /** Seconds; whoever names more means as long as it takes. */

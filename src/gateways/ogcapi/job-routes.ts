@@ -24,15 +24,17 @@ export const jobRoutes: Routes = async (app, { door, apiUrl }) => {
     },
     async (request) => {
       const api = apiUrl(request);
-      const links = [link(`${api}/jobs`, 'self', 'This list')];
+      const url = new URL(`${api}/jobs${request.url.replace(/^[^?]*/, '')}`);
+      // A link is of a type; how this page was asked for says nothing about the next.
+      url.searchParams.delete('f');
+      const links = [link(url.href, 'self', 'This list')];
       // Every job is one of a process; the standard leaves room for others.
       if (request.query.type?.includes('process') === false) return { jobs: [], links };
       const query = readJobQuery(request.query, Date.now());
       const { items, next } = await door.jobs(request).list(query);
       if (next !== undefined) {
-        const search = new URLSearchParams(new URL(request.url, api).search);
-        search.set('after', next);
-        links.push(link(`${api}/jobs?${search.toString()}`, 'next', 'The next page'));
+        url.searchParams.set('after', next);
+        links.push(link(url.href, 'next', 'The next page'));
       }
       return { jobs: items.map((status) => statusInfo(api, status)), links };
     },
