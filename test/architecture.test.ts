@@ -164,6 +164,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'operator/schemas.ts',
     'operator/events.ts',
     'processes/archive.ts',
+    'operator/action-schemas.ts',
     'processes/production.ts',
     'simulator',
   ],
