@@ -165,6 +165,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'operator/events.ts',
     'processes/archive.ts',
     'operator/action-schemas.ts',
+    'operator/action-schemas.ts',
+    'operator/quote-schemas.ts',
     'processes/production.ts',
     'simulator',
   ],

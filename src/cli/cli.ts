@@ -10,6 +10,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   serve: async () => (await import('./serve.ts')).serveCommand,
   demo: async () => (await import('./demo.ts')).demoCommand,
   submit: async () => (await import('./submit.ts')).submitCommand,
+  quote: async () => (await import('./quote.ts')).quoteCommand,
   jobs: async () => (await import('./jobs.ts')).jobsCommand,
   job: async () => (await import('./jobs.ts')).jobCommand,
   logs: async () => (await import('./logs.ts')).logsCommand,

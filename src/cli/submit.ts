@@ -55,12 +55,18 @@ async function wait(deps: CliDeps, flags: SubmitFlags, submitted: Submitted): Pr
 
 async function submit(deps: CliDeps, flags: SubmitFlags, file: string): Promise<Submitted> {
   const client = clientOf(flags, deps);
-  const text = await readText(file);
-  const type = typeOf(file);
-  if (type === JSON_TYPE) checkJson(file, text);
+  const { text, type } = await readRequest(file);
   if (type !== XML_TYPE || isProduction(text)) return submitDocument(client, text, type);
   const first = await execute(deps, baseUrl(flags.public), text);
   return { first, look: () => pollStatus(deps, first) };
+}
+
+/** A request for a job as it is in a file. */
+export async function readRequest(file: string): Promise<{ text: string; type: string }> {
+  const text = await readText(file);
+  const type = typeOf(file);
+  if (type === JSON_TYPE) checkJson(file, text);
+  return { text, type };
 }
 
 const JSON_TYPE = 'application/json';

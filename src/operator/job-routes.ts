@@ -3,7 +3,9 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { parseAttemptId } from '../core/ids.ts';
 import { PushbroomError } from '../errors.ts';
+import type { ExecuteRequest } from '../jobs/jobs.ts';
 import type { OperatorOptions } from './options.ts';
+import { Quote } from './quote-schemas.ts';
 import {
   ApiError,
   Attempt,
@@ -22,7 +24,7 @@ import {
   TaskPath,
 } from './schemas.ts';
 import { addSubmissionTypes, readSubmission } from './submission.ts';
-import { attemptView, jobDetailsView, jobView, resultView, taskView } from './views.ts';
+import { attemptView, jobDetailsView, jobView, quoteView, resultView, taskView } from './views.ts';
 
 const failures = { '4xx': ApiError, '5xx': ApiError };
 
@@ -71,36 +73,48 @@ export function addJobRoutes(app: FastifyInstance, options: OperatorOptions): vo
 function addSubmission(app: FastifyInstance, { jobs, readExecute }: OperatorOptions): void {
   const api = app.withTypeProvider<TypeBoxTypeProvider>();
   addSubmissionTypes(app);
+  const asked = { tags: ['jobs'], querystring: OnBehalf, body: Submission };
+  const preValidation = readSubmission(readExecute);
   api.post(
     '/api/jobs',
     {
       schema: {
-        tags: ['jobs'],
+        ...asked,
         description:
           'Takes a WPS 1.0.0 Execute (application/xml) and a map of production parameters (application/yaml, or ' +
           'application/json with `productionType`) as well: see docs/requests.md.',
-        querystring: OnBehalf,
-        body: Submission,
         response: { 201: JobDetails, ...failures },
       },
-      preValidation: readSubmission(readExecute),
+      preValidation,
     },
-    async ({ body: { process, inputs, user = 'operator', reference } }, reply) => {
-      const texts = Object.entries(inputs).map(([name, value]) => [name, String(value)] as const);
-      const status = await jobs.submit({
-        process,
-        inputs: Object.fromEntries(texts),
-        caller: {
-          user,
-          role: 'operator',
-          groups: [],
-          ...(reference !== undefined && { reference }),
-        },
-      });
+    async ({ body }, reply) => {
+      const status = await jobs.submit(requestOf(body));
       reply.code(201).header('location', `/api/jobs/${encodeURIComponent(status.job.id)}`);
       return jobDetailsView(status);
     },
   );
+  api.post(
+    '/api/quotes',
+    {
+      schema: {
+        ...asked,
+        description: 'What a job would cost; nothing is run. Takes what `POST /api/jobs` takes.',
+        response: { 200: Quote, ...failures },
+      },
+      preValidation,
+    },
+    async ({ body }) => quoteView(await jobs.quote(requestOf(body))),
+  );
+}
+
+function requestOf(submission: Submission): ExecuteRequest {
+  const { process, inputs, user = 'operator', reference } = submission;
+  const texts = Object.entries(inputs).map(([name, value]) => [name, String(value)] as const);
+  return {
+    process,
+    inputs: Object.fromEntries(texts),
+    caller: { user, role: 'operator', groups: [], ...(reference !== undefined && { reference }) },
+  };
 }
 
 /** What a job is doing: tasks, attempts and what they said. */

@@ -98,6 +98,7 @@ export const Submission = Type.Object(
   },
   { additionalProperties: false },
 );
+export type Submission = Static<typeof Submission>;
 
 export const Task = Type.Object({
   id: Type.String(),
@@ -158,6 +159,25 @@ export const Result = Type.Object({
 });
 export type Result = Static<typeof Result>;
 
+const BUNDLE_STATES = ['uploaded', 'vetted', 'deployed', 'withdrawn'] as const;
+const BUNDLE_VISIBILITIES = ['private', 'public'] as const;
+const BundleState = Type.Enum([...BUNDLE_STATES]);
+const BundleVisibility = Type.Enum([...BUNDLE_VISIBILITIES]);
+
+export const BundlePath = Type.Object({ bundle: Type.String({ description: '`name~version`' }) });
+
+export const BundleQuery = Type.Object({
+  state: Type.Optional(BundleState),
+  owner: Type.Optional(Type.String()),
+});
+
+/** What is to become of a bundle. */
+export const BundleChange = Type.Object(
+  { state: Type.Optional(BundleState), visibility: Type.Optional(BundleVisibility) },
+  { additionalProperties: false, minProperties: 1 },
+);
+export type BundleChange = Static<typeof BundleChange>;
+
 export const Bundle = Type.Object({
   name: Type.String(),
   version: Type.String(),
@@ -165,6 +185,16 @@ export const Bundle = Type.Object({
   size: Count,
   deployedAt: Time,
   deployedBy: Type.String(),
+  owner: Type.Optional(Type.String({ description: 'Whose it is, unless it is the centre’s' })),
+  state: BundleState,
+  visibility: BundleVisibility,
+  history: Type.Array(
+    Type.Object({
+      at: Time,
+      by: Type.String(),
+      to: Type.Enum([...BUNDLE_STATES, ...BUNDLE_VISIBILITIES]),
+    }),
+  ),
   aggregators: Type.Array(Type.String()),
   processes: Type.Array(Type.Object({ id: Type.String(), title: Type.String() })),
 });

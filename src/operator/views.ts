@@ -6,11 +6,12 @@ import { stagingPath } from '../jobs/jobs.ts';
 import type * as jobs from '../jobs/jobs.ts';
 import type { JobStatus } from '../jobs/jobs.ts';
 import { processId } from '../processes/descriptor.ts';
-import type { DeployedBundle } from '../processes/bundle.ts';
+import { type DeployedBundle, ownerOf } from '../processes/bundle.ts';
 import type { GroupStatus, NodeStatus } from '../scheduler/status.ts';
 import type * as store from '../store/store.ts';
 import type { AttemptView, TaskView } from '../store/store.ts';
 import type { Outcome } from './action-schemas.ts';
+import type { Quote } from './quote-schemas.ts';
 import type {
   Attempt,
   Bundle,
@@ -77,6 +78,27 @@ export function jobDetailsView(status: JobStatus): JobDetails {
   };
 }
 
+export const quoteView = ({
+  job,
+  history,
+  isLowerBound,
+  instances,
+  at: _at,
+  steps,
+  ...quote
+}: jobs.Quote): Quote => ({
+  process: job.process,
+  title: job.title,
+  user: job.user,
+  group: job.group,
+  lowerBound: isLowerBound,
+  tasks: instances,
+  ...quote,
+  ...(job.maxCpuHours !== undefined && { maxCpuHours: job.maxCpuHours }),
+  history,
+  steps: [...steps],
+});
+
 export function taskView({ task, state, attempts, failure, outputs }: TaskView): Task {
   return {
     id: taskId(task.jobId, task.number),
@@ -124,6 +146,10 @@ export const bundleView = (bundle: DeployedBundle): Bundle => ({
   size: bundle.size,
   deployedAt: iso(bundle.deployedAt),
   deployedBy: bundle.deployedBy,
+  ...(ownerOf(bundle) !== undefined && { owner: ownerOf(bundle)! }),
+  state: bundle.state,
+  visibility: bundle.visibility,
+  history: bundle.history.map(({ at, ...step }) => ({ at: iso(at), ...step })),
   aggregators: bundle.aggregators.map(({ name }) => name),
   processes: bundle.processors.map(({ executableName, title }) => ({
     id: processId(bundle, executableName),

@@ -172,6 +172,7 @@ export async function startCentre(
     engine,
     jobs,
     submitted,
+    products,
     /** A job over these products, each tried once; it has as many attempts out as nodes have room for. */
     async submit(id: string, names: readonly string[], job: Parameters<typeof aJob>[0] = {}) {
       products.set(id, names);
