@@ -1,3 +1,4 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BUILTINS } from '../../src/processes/builtin.ts';
@@ -15,6 +16,8 @@ describe('the draft of OGC API - Processes 2.0', () => {
     expect((await execute(plain, { stringInput: 'x' })).statusCode).toBe(404);
     await using draft = await startDraft();
     const { conformsTo } = (await draft.app.inject('/ogcapi/conformance')).json();
+    const document = (await draft.app.inject('/ogcapi/api')).json();
+    expect(await new Validator().validate(document)).toEqual({ valid: true });
     expect(conformsTo).toContain(
       'http://www.opengis.net/spec/ogcapi-processes-1/2.0/conf/kvp-execute',
     );

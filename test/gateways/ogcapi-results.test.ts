@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BUILTINS } from '../../src/processes/builtin.ts';
 import { startServer } from './server.ts';
@@ -183,6 +184,54 @@ describe('the results of OGC API - Processes', () => {
     const { type, detail } = response.json<{ type: string; detail: string }>();
     expect(type).toContain('/invalid-parameter-value');
     expect(detail).toContain(place);
+  });
+
+  it('are refused in words where JSON is nested without end', async () => {
+    await using server = await startServer({ ...BASE, bodyLimit: 1_000_000 }, BUILTINS);
+    const deep = `${'[{"a":'.repeat(50_000)}1${'}]'.repeat(50_000)}`;
+    const post = (inputs: string) =>
+      server.app.inject({
+        method: 'POST',
+        url: '/ogcapi/processes/echo/execution',
+        headers: { 'content-type': 'application/json' },
+        payload: `{"inputs":${inputs},"response":"document"}`,
+      });
+    for (const inputs of [`{"mixedInput":{"a":${deep}}}`, deep, `{"stringInput":${deep}}`]) {
+      expect((await post(inputs)).statusCode).toBe(400);
+    }
+    const text = { value: deep, mediaType: 'application/json' };
+    const document = await post(JSON.stringify({ mixedInput: text }));
+    expect(document.statusCode).toBe(400);
+    expect(document.json()).toMatchObject({ detail: expect.stringContaining('too deeply') });
+  });
+
+  it('are given or refused, whatever the JSON of a request is', async () => {
+    await using server = await startEcho();
+    const id = fc.oneof(fc.constantFrom(...Object.keys(INPUTS)), fc.string());
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.record({ value: fc.jsonValue(), mediaType: fc.string(), encoding: fc.string() }),
+      fc.record({ bbox: fc.array(fc.double()), crs: fc.string() }),
+    );
+    const inputs = fc.dictionary(
+      id.filter((each) => each !== 'pause'),
+      value,
+    );
+    const body = fc.record(
+      {
+        inputs,
+        outputs: fc.dictionary(id, fc.jsonValue()),
+        response: fc.constantFrom('raw', 'document'),
+      },
+      { requiredKeys: ['inputs'] },
+    );
+    await fc.assert(
+      fc.asyncProperty(body, async (payload) => {
+        const { statusCode } = await execute(server, payload);
+        expect(statusCode).toBeLessThan(500);
+      }),
+      { numRuns: 100 },
+    );
   });
 
   it('describe their process by schemas that suites and clients know', async () => {

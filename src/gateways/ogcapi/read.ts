@@ -1,5 +1,6 @@
 import type { Process, ProcessInput } from '../../jobs/jobs.ts';
 import { invalid } from '../inputs.ts';
+import { isTooDeep } from './values.ts';
 import type { Inputs, InputValue } from '../inputs.ts';
 
 /**
@@ -35,6 +36,7 @@ function object(
   type: ProcessInput['type'] | undefined,
   mediaType = 'application/json',
 ): InputValue {
+  if (isTooDeep(value)) throw invalid(id, 'it is nested too deeply');
   if (type === undefined || type === 'complex' || type === 'wkt') {
     return { kind: 'complex', content: Buffer.from(JSON.stringify(value)), mediaType };
   }

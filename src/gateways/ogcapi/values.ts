@@ -28,6 +28,14 @@ function boxOf(text: string) {
 
 const essence = (mediaType: string): string => mediaType.replace(/;.*$/s, '').trim().toLowerCase();
 
+/** Levels of JSON: what is nested deeper cannot be written again. */
+const DEEPEST = 500;
+
+export const isTooDeep = (value: unknown, levels = DEEPEST): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((each) => isTooDeep(each, levels - 1)));
+
 export const isJson = (mediaType: string): boolean =>
   /^application\/(?:[\w.-]+\+)?json$/.test(essence(mediaType));
 
@@ -50,13 +58,16 @@ export function jsonOf(
 }
 
 function parse(path: string, content: Buffer): unknown {
+  const unfit = (reason: string, cause?: unknown) =>
+    new PushbroomError('INVALID_PARAMETER', `The result '${path}' ${reason}: ask for it raw.`, {
+      cause,
+    });
+  let value: unknown;
   try {
-    return JSON.parse(content.toString());
+    value = JSON.parse(content.toString());
   } catch (error) {
-    throw new PushbroomError(
-      'INVALID_PARAMETER',
-      `The result '${path}' is not the JSON that it is called: ask for it by reference.`,
-      { cause: error },
-    );
+    throw unfit('is not the JSON that it is called', error);
   }
+  if (isTooDeep(value)) throw unfit('is nested too deeply for a document');
+  return value;
 }
