@@ -1,66 +1,14 @@
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { BUILTINS } from '../../src/processes/builtin.ts';
+import { startReceiver } from '../fixtures/receiver.ts';
 import { createTestGate } from '../fixtures/gate.ts';
 import { startServer } from './server.ts';
 import type { TestServer } from './server.ts';
-
-interface Told {
-  readonly path: string;
-  readonly type: string | undefined;
-  readonly body: unknown;
-}
-
-interface Receiver extends AsyncDisposable {
-  readonly url: string;
-  /** What comes next, and where. */
-  next(): Promise<Told>;
-}
-
-/** A client's own server, which refuses as often as it is told to. */
-async function startReceiver(refusals = 0): Promise<Receiver> {
-  const told: Told[] = [];
-  let announce = Promise.withResolvers<void>();
-  let left = refusals;
-  const server = createServer((request, response) => {
-    void bodyOf(request).then((body) => {
-      left -= 1;
-      response.statusCode = left >= 0 ? 503 : 202;
-      response.end();
-      told.push({ path: request.url!, type: request.headers['content-type'], body });
-      announce.resolve();
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async next() {
-      if (told.length === 0) await announce.promise;
-      announce = Promise.withResolvers();
-      return told.shift()!;
-    },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
-
-async function bodyOf(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return JSON.parse(Buffer.concat(chunks).toString());
-}
 
 const OPTIONS = {
   baseUrl: 'https://centre.example',
