@@ -95,8 +95,8 @@ test('the last successful jobs of the same process say what it costs', async () 
 });
 
 test('a version that has never run is taken for the one that did so last', async () => {
-  await succeed(ofVersion('2.0', 'old'), 70);
-  await succeed(ofVersion('1.1', 'young'), 50);
+  await succeed({ ...ofVersion('2.0', 'old'), acceptedAt: 5 }, 70);
+  await succeed({ ...ofVersion('1.1', 'young'), acceptedAt: 6 }, 50);
   await succeed({ ...ofVersion('1.0', 'again'), retryOf: { jobId: 'old', without: [] } }, 1);
   await succeed({ ...ofVersion('1.0', 'foreign'), process: 'other~1.0~Copy' }, 9);
   expect(await quoter()(aJob({ id: 'new' }))).toMatchObject({
@@ -108,10 +108,10 @@ test('a version that has never run is taken for the one that did so last', async
 test('a history is asked for once in a while, and a failure is not remembered', async () => {
   const quote = quoter();
   let isBroken = true;
-  const { jobs } = store;
-  store.jobs = async (query) => {
+  const { lastSuccessful } = store;
+  store.lastSuccessful = async (...query) => {
     if (isBroken) throw new Error('disk');
-    return jobs(query);
+    return lastSuccessful(...query);
   };
   await expect(quote(aJob())).rejects.toThrow('disk');
   isBroken = false;

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import { costOf, estimate } from '../core/estimate.ts';
 import type { CostHistory, Extent } from '../core/estimate.ts';
 import { STEPS } from '../core/model.ts';
@@ -5,11 +7,11 @@ import type { Job, JobId, Millis, Product, Step, Usage } from '../core/model.ts'
 import { PushbroomError } from '../errors.ts';
 import { processId } from '../processes/descriptor.ts';
 import type { Registry } from '../processes/registry.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, SuccessfulJob } from '../store/store.ts';
 import type { Quote } from './jobs.ts';
 
 export interface QuoterOptions {
-  readonly store: Pick<Store, 'jobs' | 'usages'>;
+  readonly store: Pick<Store, 'lastSuccessful' | 'usages'>;
   readonly registry: Pick<Registry, 'bundles'>;
   readonly findProducts: (job: Job, signal: AbortSignal) => AsyncIterable<readonly Product[]>;
   /** What a task takes of which nothing is known. */
@@ -101,17 +103,21 @@ async function extentOf({ findProducts, patience }: QuoterOptions, job: Job): Pr
 }
 
 /** What the last successful jobs of the same processor have used; of its other versions where this one has none. */
-async function readHistory(options: QuoterOptions, job: Job): Promise<History> {
-  const own = await usagesOf(options, [job.process]);
-  if (own) return own;
+async function readHistory({ store, registry }: QuoterOptions, job: Job): Promise<History> {
   const { bundle, processor } = job.processor;
-  const others = options.registry
+  const own = await lastJobs(store, job.process);
+  const others = registry
     .bundles()
     .filter(({ name, processors }) => name === bundle && processors.some(isNamed(processor)))
-    .map((deployed) => processId(deployed, processor))
-    .filter((id) => id !== job.process);
-  const theirs = others.length > 0 ? await usagesOf(options, others) : undefined;
-  return theirs ?? { jobs: 0, process: job.process, usages: NO_USAGES };
+    .map((deployed) => processId(deployed, processor));
+  const { process, jobs } = own.jobs.length > 0 ? own : await lastOf(store, others, own);
+  const ids = jobs.slice(0, JOBS).map(({ id }) => id);
+  const usages = {
+    process: await ofStep(store, ids, 'process'),
+    aggregate: await ofStep(store, ids, 'aggregate'),
+    format: await ofStep(store, ids, 'format'),
+  };
+  return { jobs: ids.length, process, usages };
 }
 
 const isNamed =
@@ -119,25 +125,29 @@ const isNamed =
   ({ executableName }: { readonly executableName: string }): boolean =>
     executableName === processor;
 
-const NO_USAGES = { process: [], aggregate: [], format: [] };
+interface LastJobs {
+  readonly process: string;
+  readonly jobs: readonly SuccessfulJob[];
+}
 
-/** Of one of these processes: the one of which a job has succeeded last. */
-async function usagesOf(
-  { store }: QuoterOptions,
+async function lastJobs(store: QuoterOptions['store'], process: string): Promise<LastJobs> {
+  const jobs = await store.lastSuccessful(process, JOBS_ASKED);
+  return { process, jobs: jobs.filter(({ isRetry }) => !isRetry) };
+}
+
+/** Those of the process of which a job was accepted last. */
+async function lastOf(
+  store: QuoterOptions['store'],
   processes: readonly string[],
-): Promise<History | undefined> {
-  const { items } = await store.jobs({ processes, states: ['successful'], limit: JOBS_ASKED });
-  const whole = items.filter(({ job }) => job.retryOf === undefined);
-  const process = whole[0]?.job.process;
-  if (process === undefined) return undefined;
-  const ids = whole.filter(({ job }) => job.process === process).map(({ job }) => job.id);
-  const last = ids.slice(0, JOBS);
-  const usages = {
-    process: await ofStep(store, last, 'process'),
-    aggregate: await ofStep(store, last, 'aggregate'),
-    format: await ofStep(store, last, 'format'),
-  };
-  return { jobs: last.length, process, usages };
+  none: LastJobs,
+): Promise<LastJobs> {
+  let last = none;
+  for (const process of processes) {
+    const its = await lastJobs(store, process);
+    const [a = -Infinity, b = -Infinity] = [its, last].map(({ jobs }) => jobs[0]?.acceptedAt);
+    if (a > b) last = its;
+  }
+  return last;
 }
 
 async function ofStep(
@@ -146,6 +156,10 @@ async function ofStep(
   step: Step,
 ): Promise<Usage[]> {
   const found: Usage[] = [];
-  for (const id of ids) found.push(...(await store.usages(id, step, TASKS)));
+  for (const id of ids) {
+    found.push(...(await store.usages(id, step, TASKS)));
+    // The store is asked on this very thread, on which others wait.
+    await setImmediate();
+  }
   return found;
 }

@@ -5,6 +5,7 @@ import type { Change } from '../core/change.ts';
 import { failureContract } from './contract-failures.ts';
 import { loadContract } from './contract-load.ts';
 import { timesContract } from './contract-times.ts';
+import { usagesContract } from './contract-usages.ts';
 import {
   aTask,
   addTasks,
@@ -26,6 +27,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
     loadContract(open);
     failureContract(open);
     timesContract(open);
+    usagesContract(open);
   });
 }
 

@@ -18,7 +18,7 @@ import type {
   TaskQuery,
   TaskView,
 } from './store.ts';
-import { readUsages } from './usages.ts';
+import { readLastSuccessful, readUsages } from './usages.ts';
 
 type Db = Kysely<Database>;
 /** What anyone may ask; what a scheduler asks at its start is the adapter's. */
@@ -43,6 +43,7 @@ export const createReads = (db: Db): Reads => ({
       .execute();
     return rows.map(failureGroup);
   },
+  lastSuccessful: (...query) => readLastSuccessful(db, ...query),
   usages: (...query) => readUsages(db, ...query),
   suspectInputs: ({ input, limit = SUSPECTS } = {}) => suspectInputs(db, input, limit),
 });

@@ -103,6 +103,14 @@ export interface SuspectInput {
   readonly lastAt: Millis;
 }
 
+/** A job as whoever learns from it wants to know it: without its results, which may be very many. */
+export interface SuccessfulJob {
+  readonly id: JobId;
+  readonly acceptedAt: Millis;
+  /** Whether it did an ended job again, and so maybe a part of it only. */
+  readonly isRetry: boolean;
+}
+
 /** A node that an operator has taken out of work. */
 export interface Drain {
   readonly engine: EngineId;
@@ -194,6 +202,8 @@ export interface Store extends AsyncDisposable {
   finishedByKey(jobId: JobId, step: Step, key: string): Promise<TaskView | undefined>;
   /** Ready tasks of the `process` step that were not tried yet, with higher numbers than that, in their order. */
   tasksAfter(jobId: JobId, number: number, limit: number): Promise<readonly Task[]>;
+  /** The last successful jobs of a process, the newest first. */
+  lastSuccessful(process: string, limit: number): Promise<readonly SuccessfulJob[]>;
   /** What the finished attempts of a step's first tasks have used, as far as that is known: at most `limit` of them. */
   usages(jobId: JobId, step: Step, limit: number): Promise<readonly Usage[]>;
   /** Which of these are keys of tasks of the `process` step, for a split that goes on after a restart. */

@@ -12,7 +12,7 @@ import {
 } from '../queries.ts';
 import type { Database } from '../schema.ts';
 import type { JobQuery, TaskQuery } from '../store.ts';
-import { selectUsages } from '../usages.ts';
+import { selectLastSuccessful, selectUsages } from '../usages.ts';
 import { openDatabase } from './database.ts';
 import { createKysely } from './kysely.ts';
 import { SQL } from './load.ts';
@@ -93,6 +93,7 @@ test.each<Omit<TaskQuery, 'limit'>>([
 test('what the scheduler and its helpers ask for is found by an index', () => {
   expect(problemsOf(selectUntried(db, 'j', 7, 5))).toEqual([]);
   expect(problemsOf(selectFinished(db, 'j', 'process', [3, 4]))).toEqual([]);
+  expect(problemsOf(selectLastSuccessful(db, 'p', 5))).toEqual([]);
   expect(problemsOf(selectUsages(db, 'j', 'process', 5))).toEqual([]);
   expect(problemsOf(selectFailed(db, 'j', { limit: 5 }))).toEqual([]);
   expect(problemsOf(selectFailed(db, 'j', { cause: 'c', limit: 5 }))).toEqual([]);

@@ -85,6 +85,7 @@ export function openSqlite(path: string, { maxPages }: { maxPages?: number } = {
     finishedTasks: async (...query) => (await reads()).finishedTasks(...query),
     finishedByKey: async (...query) => (await reads()).finishedByKey(...query),
     tasksAfter: async (...query) => (await reads()).tasksAfter(...query),
+    lastSuccessful: async (...query) => (await reads()).lastSuccessful(...query),
     usages: async (...query) => (await reads()).usages(...query),
     knownKeys: async (...query) => (await reads()).knownKeys(...query),
     failures: async (...query) => (await reads()).failures(...query),
