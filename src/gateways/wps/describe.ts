@@ -3,6 +3,7 @@ import { element, xmlDocument } from '../../xml.ts';
 import type { Xml } from '../../xml.ts';
 import { BOX_CRS } from '../inputs.ts';
 import type { ServiceContact, ServiceInfo } from '../service-info.ts';
+import { createPieces } from './pieces.ts';
 import { rootAttributes } from './write.ts';
 
 /** OGC 05-007r7, 8.3; specification B.3. */
@@ -109,7 +110,7 @@ const contactInfo = (contact: ServiceContact, site: string | undefined): Xml =>
   );
 
 /** OGC 05-007r7, 9.3; specification B.5. */
-export function writeDescriptions(processes: readonly Process[]): string {
+export async function writeDescriptions(processes: readonly Process[]): Promise<string> {
   return xmlDocument(
     element(
       'wps:ProcessDescriptions',
@@ -119,18 +120,9 @@ export function writeDescriptions(processes: readonly Process[]): string {
         'xml:lang': 'en',
         ...rootAttributes('wpsDescribeProcess'),
       },
-      processes.map(descriptionOf),
+      await descriptions(processes),
     ),
   );
-}
-
-/** Of hundreds of processes it takes a while. */
-const written = new WeakMap<Process, Xml>();
-
-function descriptionOf(process: Process): Xml {
-  const found = written.get(process) ?? description(process);
-  written.set(process, found);
-  return found;
 }
 
 const description = (process: Process): Xml =>
@@ -143,6 +135,8 @@ const description = (process: Process): Xml =>
     process.inputs.length > 0 ? element('DataInputs', {}, process.inputs.map(input)) : undefined,
     element('ProcessOutputs', {}, outputs(process)),
   );
+
+const descriptions = createPieces(description);
 
 const input = (described: ProcessInput): Xml =>
   element(

@@ -91,7 +91,7 @@ async function answer(
         identifiers === 'all'
           ? jobs.processes()
           : Promise.all(identifiers.map((id) => processOf(jobs, id)));
-      return send(reply, writeDescriptions(await described));
+      return send(reply, await writeDescriptions(await described));
     }
     case 'GetStatus': {
       const status = await asUrbanTep(jobs.status(asked.jobId), { jobId: asked.jobId });

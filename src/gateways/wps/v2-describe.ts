@@ -4,6 +4,7 @@ import type { Xml } from '../../xml.ts';
 import { BOX_CRS } from '../inputs.ts';
 import type { ServiceInfo } from '../service-info.ts';
 import { allowedValues, optional, provider } from './describe.ts';
+import { createPieces } from './pieces.ts';
 import { LITERAL_FORMATS } from './v2-values.ts';
 import { ROOT } from './v2-write.ts';
 
@@ -73,8 +74,8 @@ const description = ({
 ];
 
 /** OGC 14-065r2, 9.3. */
-export const writeOfferings = (processes: readonly Process[]): string =>
-  xmlDocument(element('wps:ProcessOfferings', ROOT, processes.map(offering)));
+export const writeOfferings = async (processes: readonly Process[]): Promise<string> =>
+  xmlDocument(element('wps:ProcessOfferings', ROOT, await offerings(processes)));
 
 const offering = (process: Process): Xml =>
   element(
@@ -88,6 +89,8 @@ const offering = (process: Process): Xml =>
       process.outputs.map((output) => element('wps:Output', {}, description(output), data(output))),
     ),
   );
+
+const offerings = createPieces(offering);
 
 const input = (described: ProcessInput): Xml =>
   element(

@@ -73,11 +73,11 @@ const value: fc.Arbitrary<readonly [InputValue, Xml]> = fc.oneof(
 );
 
 describe('an Execute document of WPS 2.0', () => {
-  it('is read as the values that it was written of, in their order', () => {
+  it('is read as the values that it was written of, in their order', async () => {
     const inputs = fc.array(fc.tuple(text, value), { maxLength: 8 });
-    fc.assert(
-      fc.property(inputs, (given) => {
-        const request = readPost2(execute(given.map(([id, [, xml]]) => input(id, xml))));
+    await fc.assert(
+      fc.asyncProperty(inputs, async (given) => {
+        const request = await readPost2(execute(given.map(([id, [, xml]]) => input(id, xml))));
         const expected = new Map<string, InputValue[]>();
         for (const [id, [each]] of given) expected.set(id, [...(expected.get(id) ?? []), each]);
         expect(request).toMatchObject({ operation: 'Execute', process: 'p', mode: 'auto' });
@@ -86,7 +86,7 @@ describe('an Execute document of WPS 2.0', () => {
     );
   });
 
-  it('says of each output how it is wanted', () => {
+  it('says of each output how it is wanted', async () => {
     const wish = fc.record(
       {
         id: text,
@@ -95,9 +95,9 @@ describe('an Execute document of WPS 2.0', () => {
       },
       { requiredKeys: ['id'] },
     );
-    fc.assert(
-      fc.property(fc.array(wish, { minLength: 1, maxLength: 5 }), (wishes) => {
-        const request = readPost2(execute(wishes.map((each) => element('Output', each))));
+    await fc.assert(
+      fc.asyncProperty(fc.array(wish, { minLength: 1, maxLength: 5 }), async (wishes) => {
+        const request = await readPost2(execute(wishes.map((each) => element('Output', each))));
         const outputs = wishes.map(({ mimeType, ...each }) => ({
           ...each,
           ...(mimeType !== undefined && { mediaType: mimeType }),
@@ -107,7 +107,7 @@ describe('an Execute document of WPS 2.0', () => {
     );
   });
 
-  it('is refused in words, whatever it is made of', () => {
+  it('is refused in words, whatever it is made of', async () => {
     const names = fc.constantFrom(
       'Execute',
       'Input',
@@ -136,10 +136,10 @@ describe('an Execute document of WPS 2.0', () => {
         node(fc.array(tie('tree'), { maxLength: 3 })),
       ),
     }));
-    fc.assert(
-      fc.property(names, attributes, fc.array(tree), (name, its, inner) => {
+    await fc.assert(
+      fc.asyncProperty(names, attributes, fc.array(tree), async (name, its, inner) => {
         try {
-          readPost2(root(name, its, inner));
+          await readPost2(root(name, its, inner));
         } catch (error) {
           expect(error).toBeInstanceOf(PushbroomError);
         }
@@ -150,10 +150,10 @@ describe('an Execute document of WPS 2.0', () => {
   it.each([
     ['1.0.0', undefined],
     ['2.0', { operation: 'GetStatus', jobId: 'j' }],
-  ])('of the namespace %s is taken for %o', (version, request) => {
+  ])('of the namespace %s is taken for %o', async (version, request) => {
     const document = root('GetStatus', {}, element('JobID', {}, ' j '));
     const xmlns = `http://www.opengis.net/wps/${version}`;
-    expect(readPost2(document.replace(WPS2, xmlns))).toEqual(request);
+    expect(await readPost2(document.replace(WPS2, xmlns))).toEqual(request);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { OutputWish, ResponseWish } from '../../core/model.ts';
 import { messageOf, PushbroomError } from '../../errors.ts';
-import { child, children, childText, parseXml } from '../../xml.ts';
+import { child, children, childText, parseXmlInTurns } from '../../xml.ts';
 import type { XmlElement } from '../../xml.ts';
 import type { Inputs, InputValue } from '../inputs.ts';
 import { mediaTypeOf, readBoundingBox, readComplex, readEncoding } from './read.ts';
@@ -90,10 +90,10 @@ function checkVersion(version: string): void {
  * @returns `undefined` for a document of another version
  * @throws MALFORMED_REQUEST, MISSING_PARAMETER, INVALID_PARAMETER, UNSUPPORTED_VERSION
  */
-export function readPost2(document: string): Wps2Request | undefined {
+export async function readPost2(document: string): Promise<Wps2Request | undefined> {
   // Documents of 1.0.0 are not parsed twice.
   if (!document.includes('opengis.net/wps/2')) return undefined;
-  const root = parse(document);
+  const root = await parse(document);
   if (!root.namespace.includes('opengis.net/wps/2')) return undefined;
   if (root.namespace !== WPS2) {
     throw malformed(`The namespace of '${root.name}' is '${root.namespace}', and not '${WPS2}'`);
@@ -121,9 +121,9 @@ export function readPost2(document: string): Wps2Request | undefined {
   }
 }
 
-function parse(document: string): XmlElement {
+async function parse(document: string): Promise<XmlElement> {
   try {
-    return parseXml(document.trimStart());
+    return await parseXmlInTurns(document.trimStart());
   } catch (error) {
     throw malformed(`The document cannot be read: ${messageOf(error)}`, error);
   }

@@ -6,11 +6,12 @@ import { describeError, pathOf } from '../../http.ts';
 import type { Jobs, JobStatus, Process } from '../../jobs/jobs.ts';
 import type { OutputFiles } from '../outputs.ts';
 import type { Quotation } from '../quotation.ts';
+import { contentOf } from './content.ts';
 import type { WpsOptions } from './v1.ts';
 import { asInputRefusal } from './v2-errors.ts';
 import { writeCapabilities2, writeOfferings } from './v2-describe.ts';
 import type { Wps2Execute, Wps2Request } from './v2-read.ts';
-import { checkWish, contentOf, isPlainText, valuesOf, wantedOutputs } from './v2-values.ts';
+import { checkWish, isPlainText, valuesOf, wantedOutputs } from './v2-values.ts';
 import { writeException2, writeRaw, writeResult, writeStatusInfo } from './v2-write.ts';
 
 const XML = 'application/xml; charset=utf-8';
@@ -32,7 +33,7 @@ export async function answer2(
       return send(reply, writeCapabilities2(service, await jobs.processes(), url));
     }
     case 'DescribeProcess':
-      return send(reply, writeOfferings(await described(jobs, asked.identifiers)));
+      return send(reply, await writeOfferings(await described(jobs, asked.identifiers)));
     case 'GetStatus':
       return send(reply, writeStatusInfo(await jobs.status(asked.jobId)));
     case 'Dismiss':

@@ -1,8 +1,10 @@
 import type { Job, JobResult, OutputWish } from '../../core/model.ts';
 import type { Process } from '../../jobs/jobs.ts';
 import { stagingPath } from '../../jobs/jobs.ts';
-import type { Contents, OutputFiles } from '../outputs.ts';
 import { groupResults } from '../outputs.ts';
+import type { Contents } from '../outputs.ts';
+import { checkSize, contentOf } from './content.ts';
+import type { Content } from './content.ts';
 
 /** One value of an output as an answer gives it. */
 export type OutputValue = {
@@ -11,9 +13,7 @@ export type OutputValue = {
   readonly description: string;
 } & (
   | { readonly kind: 'reference'; readonly href: string; readonly mediaType: string }
-  | { readonly kind: 'literal'; readonly text: string; readonly dataType: string }
-  | { readonly kind: 'bbox'; readonly corners: readonly string[]; readonly crs: string }
-  | { readonly kind: 'complex'; readonly content: Buffer; readonly mediaType: string }
+  | (Content & { readonly dataType: string })
 );
 
 export interface ValueOptions {
@@ -33,42 +33,34 @@ const REFERENCED: ReadonlyMap<string, string> = new Map([
   ['result_metadata', 'application/atom+xml'],
 ]);
 
-/** The outputs that are wanted, in the order of the process's description. */
+/**
+ * The outputs that are wanted, in the order of the process's description.
+ *
+ * @throws INVALID_PARAMETER (locator: the output) for more than an answer can hold, NOT_FOUND
+ */
 export async function outputValues(options: ValueOptions): Promise<OutputValue[]> {
   const { job, results, process, wishes } = options;
+  const wishOf = (id: string) => wishes?.find((wish) => wish.id === id);
+  const isReference = (id: string): boolean =>
+    REFERENCED.has(id) || wishOf(id)?.transmission === 'reference';
+  const groups = groupResults(results, process?.outputs).filter(
+    ({ id }) => !wishes || REFERENCED.has(id) || wishOf(id),
+  );
+  checkSize(groups.filter(({ id }) => !isReference(id)));
   const values: OutputValue[] = [];
-  for (const group of groupResults(results, process?.outputs)) {
-    const wish = wishes?.find(({ id }) => id === group.id);
-    if (wishes && !wish && !REFERENCED.has(group.id)) continue;
-    const isReference = REFERENCED.has(group.id) || wish?.transmission === 'reference';
+  for (const group of groups) {
+    const { id, output } = group;
+    const described = { id, title: output?.title ?? id, description: output?.description ?? '' };
     for (const result of group.results) {
-      const described = {
-        id: group.id,
-        title: group.output?.title ?? group.id,
-        description: group.output?.description ?? '',
-      };
-      const href = options.baseUrl + stagingPath(job.user, job.id, result.path);
-      values.push({
-        ...described,
-        ...(isReference
-          ? { kind: 'reference', href, mediaType: REFERENCED.get(group.id) ?? result.type }
-          : valueOf(group, result, await options.contents.read(job, result))),
-      });
+      if (isReference(id)) {
+        const href = options.baseUrl + stagingPath(job.user, job.id, result.path);
+        const mediaType = REFERENCED.get(id) ?? result.type;
+        values.push({ ...described, kind: 'reference', href, mediaType });
+      } else {
+        const content = contentOf(group, result, await options.contents.read(job, result));
+        values.push({ ...described, ...content, dataType: output?.type ?? 'string' });
+      }
     }
   }
   return values;
-}
-
-type Value = OutputValue extends infer V
-  ? V extends OutputValue
-    ? Omit<V, 'id' | 'title' | 'description'>
-    : never
-  : never;
-
-function valueOf({ output }: OutputFiles, result: JobResult, content: Buffer): Value {
-  const type = output?.type ?? 'complex';
-  if (type === 'complex') return { kind: 'complex', content, mediaType: result.type };
-  if (type !== 'bbox') return { kind: 'literal', text: content.toString(), dataType: type };
-  const [x0, y0, x1, y1, crs] = content.toString().split(',');
-  return { kind: 'bbox', corners: [`${x0} ${y0}`, `${x1} ${y1}`], crs: crs ?? '' };
 }

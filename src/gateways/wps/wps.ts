@@ -14,7 +14,7 @@ export const wps: FastifyPluginAsync<WpsOptions> = async (app, options) => {
   const { door, service, exceptionStatus } = options;
   app.addHook('preHandler', async (request, reply) => {
     try {
-      const asked = readRequest(request);
+      const asked = await readRequest(request);
       return asked && (await answer2(options, asked, request, reply));
     } catch (thrown) {
       return sendException2(thrown, request, reply);
@@ -25,7 +25,11 @@ export const wps: FastifyPluginAsync<WpsOptions> = async (app, options) => {
 };
 
 /** @returns `undefined` for a request that is not of 2.0; throws what the readers throw */
-function readRequest({ method, url, body }: FastifyRequest): Wps2Request | undefined {
+async function readRequest({
+  method,
+  url,
+  body,
+}: FastifyRequest): Promise<Wps2Request | undefined> {
   const query = url.replace(/^[^?]*\??/, '');
   if (method !== 'POST') return readKvp2(query);
   if (typeof body === 'string' && body !== '') return readPost2(body);

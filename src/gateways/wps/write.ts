@@ -2,10 +2,9 @@ import { isJobEnded } from '../../core/lifecycle.ts';
 import type { Job, Millis } from '../../core/model.ts';
 import type { PushbroomError } from '../../errors.ts';
 import type { JobStatus } from '../../jobs/jobs.ts';
-import { element, parseXml, xmlDocument } from '../../xml.ts';
+import { element, xmlDocument } from '../../xml.ts';
 import type { Xml } from '../../xml.ts';
 import type { Quotation } from '../quotation.ts';
-import { writeTree } from './tree.ts';
 import type { OutputValue } from './values.ts';
 
 export const WPS = 'http://www.opengis.net/wps/1.0.0';
@@ -46,7 +45,7 @@ export function writeQuotation(
     job: quote.job,
     time: quote.at,
     status: element('wps:ProcessSucceeded', {}, 'The request has been quoted successfully.'),
-    outputs: [{ ...described, kind: 'complex', content: Buffer.from(content), mediaType }],
+    outputs: [{ ...described, kind: 'text', text: content, mediaType, dataType: '' }],
   });
 }
 
@@ -166,39 +165,28 @@ function describedAs({ id, title, description }: OutputValue): Xml[] {
 }
 
 function data(value: Exclude<OutputValue, { kind: 'reference' }>): Xml {
-  if (value.kind === 'literal') {
-    return element('wps:LiteralData', { dataType: value.dataType }, value.text);
-  }
-  if (value.kind === 'bbox') {
-    const [lower, upper] = value.corners;
-    return element(
-      'wps:BoundingBoxData',
-      { crs: value.crs, dimensions: 2 },
-      element('ows:LowerCorner', {}, lower),
-      element('ows:UpperCorner', {}, upper),
-    );
-  }
-  return complexData(value);
-}
-
-const XML_TYPE = /[/+]xml$/;
-const TEXT_TYPE = /^text\/|[/+]json$/;
-
-/** XML goes in as XML if it is well-formed, texts as texts, all else as base64. */
-function complexData({ mediaType, content }: { mediaType: string; content: Buffer }): Xml {
-  const name = 'wps:ComplexData';
-  if (!XML_TYPE.test(mediaType) && !TEXT_TYPE.test(mediaType)) {
-    return element(name, { mimeType: mediaType, encoding: 'base64' }, content.toString('base64'));
-  }
-  const text = content.toString();
-  return element(name, { mimeType: mediaType }, XML_TYPE.test(mediaType) ? asXml(text) : text);
-}
-
-function asXml(text: string): Xml | string {
-  try {
-    return writeTree(parseXml(text));
-  } catch {
-    return text;
+  switch (value.kind) {
+    case 'literal':
+      return element('wps:LiteralData', { dataType: value.dataType }, value.text);
+    case 'bbox': {
+      const [x0, y0, x1, y1] = value.corners;
+      return element(
+        'wps:BoundingBoxData',
+        { crs: value.crs, dimensions: 2 },
+        element('ows:LowerCorner', {}, `${x0} ${y0}`),
+        element('ows:UpperCorner', {}, `${x1} ${y1}`),
+      );
+    }
+    case 'xml':
+      return element('wps:ComplexData', { mimeType: value.mediaType }, { xml: value.xml });
+    case 'text':
+      return element('wps:ComplexData', { mimeType: value.mediaType }, value.text);
+    case 'binary':
+      return element(
+        'wps:ComplexData',
+        { mimeType: value.mediaType, encoding: 'base64' },
+        value.base64,
+      );
   }
 }
 
