@@ -105,7 +105,7 @@ test('a version that has never run is taken for the one that did so last', async
   });
 });
 
-test('a history is asked for once in a while, and a failure is not remembered', async () => {
+test('a history is asked for once in a while; a failure or that there is none is not remembered', async () => {
   const quote = quoter();
   let isBroken = true;
   const { lastSuccessful } = store;
@@ -117,9 +117,11 @@ test('a history is asked for once in a while, and a failure is not remembered', 
   isBroken = false;
   expect((await quote(aJob())).history.jobs).toBe(0);
   await succeed(ofVersion('1.0', 'one'), 50);
-  expect((await quote(aJob())).history.jobs).toBe(0);
-  now = 300_000;
   expect((await quote(aJob())).history.jobs).toBe(1);
+  await succeed(ofVersion('1.0', 'two'), 50);
+  expect((await quote(aJob())).history.jobs).toBe(1);
+  now = 300_000;
+  expect((await quote(aJob())).history.jobs).toBe(2);
 });
 
 test('periods that have products are counted for what is aggregated', async () => {

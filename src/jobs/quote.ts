@@ -53,7 +53,9 @@ export function createQuoter(options: QuoterOptions): Quoter {
     if (kept.size >= MOST_KEPT) kept.clear();
     const history = readHistory(options, job);
     kept.set(job.process, { until: now() + KEPT_MS, history });
-    history.catch(() => kept.delete(job.process));
+    const forget = () => kept.delete(job.process);
+    // That there is none is found out at little cost, and soon is no longer so.
+    history.then(({ jobs }) => jobs === 0 && forget(), forget);
     return history;
   }
 

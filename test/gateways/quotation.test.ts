@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 
 import type { Process } from '../../src/jobs/jobs.ts';
 import { child, childText, parseXml } from '../../src/xml.ts';
+import { lacksSchemas, openSchemas } from '../servers/ogc-schemas/schemas.ts';
 import { PROCESSES, startServer } from './server.ts';
 import type { TestServer } from './server.ts';
+import * as wps2 from './wps2-requests.ts';
 
 const [SUBSET] = PROCESSES as [Process];
 const QUOTABLE: Process = {
@@ -51,6 +53,23 @@ const QUANTITY = [
   { id: 'PROC_VOLUME_BYTES', value: 0 },
   { id: 'PROC_INSTANCE', value: 11 },
 ];
+
+describe.skipIf(lacksSchemas())('by the schemas of the OGC', () => {
+  it('quotations of both versions of WPS are valid', { timeout: 300_000 }, async () => {
+    const faultOf = await openSchemas();
+    await using server = await start();
+    const first = (await post(server, executeXml(literal('quotation', 'true')))).body;
+    expect(first).toContain('QUOTATION');
+    expect(faultOf('1.0.0', first)).toBeUndefined();
+    const described = `service=WPS&version=1.0.0&request=DescribeProcess&identifier=${QUOTABLE.id}`;
+    expect(faultOf('1.0.0', (await server.app.inject(`/wps?${described}`)).body)).toBeUndefined();
+    const inputs = wps2.literal('quotation', 'true');
+    const request = wps2.executeXml({ process: QUOTABLE.id, inputs });
+    const second = (await wps2.post(server, request)).body;
+    expect(second).toContain('QUOTATION');
+    expect(faultOf('2.0', second)).toBeUndefined();
+  });
+});
 
 describe('a quotation by WPS 1.0.0', () => {
   const ASYNC =
