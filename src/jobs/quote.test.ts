@@ -150,6 +150,19 @@ test('what was found in time is a lower bound', async () => {
   expect(await quoter(endless, 20)(aJob())).toMatchObject({ products: 2, isLowerBound: true });
 });
 
+test('so many are made at once, and no more until one is done', async () => {
+  const gate = Promise.withResolvers<void>();
+  const quote = quoter(async function* () {
+    await gate.promise;
+    yield [product('a')];
+  });
+  const first = Array.from({ length: 16 }, () => quote(aJob()));
+  await expect(quote(aJob())).rejects.toMatchObject({ code: 'TOO_MANY_REQUESTS' });
+  gate.resolve();
+  expect(await Promise.all(first)).toHaveLength(16);
+  expect(await quote(aJob())).toMatchObject({ products: 1 });
+});
+
 test('a request without products, or with too many, is refused', async () => {
   await expect(quoter(products())(aJob())).rejects.toMatchObject({ code: 'INVALID_PARAMETER' });
   const tooMany: QuoterOptions['findProducts'] = async function* () {

@@ -38,10 +38,12 @@ const JOBS_ASKED = 20;
 /** How long a history is taken for the present one, and how many of them are kept. */
 const KEPT_MS = 5 * 60_000;
 const MOST_KEPT = 500;
+/** Searches for products, beside those of jobs. */
+const MOST_AT_ONCE = 16;
 
 /**
  * @returns a function that rejects with INVALID_PARAMETER where there are no products or more than the caller may ask
- *   for, and with whatever keeps products from being found
+ *   for, TOO_MANY_REQUESTS where many are asked for at once, and with whatever keeps products from being found
  */
 export function createQuoter(options: QuoterOptions): Quoter {
   const { now, assumedTaskSeconds } = options;
@@ -59,8 +61,24 @@ export function createQuoter(options: QuoterOptions): Quoter {
     return history;
   }
 
+  let underWay = 0;
+  async function count(job: Job): Promise<Extent> {
+    if (underWay >= MOST_AT_ONCE) {
+      throw new PushbroomError(
+        'TOO_MANY_REQUESTS',
+        `${underWay} quotations are being made: ask again in some seconds.`,
+      );
+    }
+    underWay += 1;
+    try {
+      return await extentOf(options, job);
+    } finally {
+      underWay -= 1;
+    }
+  }
+
   return async (job) => {
-    const extent = await extentOf(options, job);
+    const extent = await count(job);
     const { usages, ...history } = await historyOf(job);
     const costs: CostHistory = Object.fromEntries(
       STEPS.flatMap((step) => {
