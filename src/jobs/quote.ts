@@ -46,7 +46,7 @@ const MOST_AT_ONCE = 16;
  *   for, TOO_MANY_REQUESTS where many are asked for at once, and with whatever keeps products from being found
  */
 export function createQuoter(options: QuoterOptions): Quoter {
-  const { now, assumedTaskSeconds } = options;
+  const { now, assumedTaskSeconds, patience } = options;
   const kept = new Map<string, { readonly until: Millis; readonly history: Promise<History> }>();
 
   function historyOf(job: Job): Promise<History> {
@@ -67,6 +67,7 @@ export function createQuoter(options: QuoterOptions): Quoter {
       throw new PushbroomError(
         'TOO_MANY_REQUESTS',
         `${underWay} quotations are being made: ask again in some seconds.`,
+        { retryAfter: patience / 1000 },
       );
     }
     underWay += 1;
