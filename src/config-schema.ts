@@ -346,6 +346,9 @@ export const CONFIG_SCHEMA = Type.Object(
       compressedBytes: count(2 * GIB),
       expandedBytes: count(8 * GIB),
       entries: count(100_000),
+      userBytes: count(10 * GIB),
+      check: Type.Array(text, { default: [] }),
+      checkSeconds: count(300),
     }),
     staging: section({
       user: Type.String({ pattern: '^(?![.])[A-Za-z0-9._@-]{1,100}$', default: 'anonymous' }),

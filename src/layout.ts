@@ -31,6 +31,8 @@ export function createLayout(directory: string, elsewhere: Elsewhere = {}) {
     /** By which links to results are signed. */
     shareKey: join(directory, 'share.key'),
     bundles: join(directory, 'bundles'),
+    /** What users keep here, a directory for each. */
+    users: join(directory, 'users'),
     uploads: join(work, 'uploads'),
     /** Unpacked bundles of this node. */
     cache: join(work, 'cache'),

@@ -1,7 +1,7 @@
 /** The composition root: the only file that knows every adapter. */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import type { FastifyInstance } from 'fastify';
@@ -59,6 +59,9 @@ import type { Scheduler, SchedulerOptions } from './scheduler/scheduler.ts';
 import type { Storages } from './storage/storage.ts';
 import { openSqlite } from './store/sqlite/sqlite.ts';
 import type { Store } from './store/store.ts';
+import { createCheck } from './uploads/check.ts';
+import { createUploads } from './uploads/uploads.ts';
+import type { Uploads } from './uploads/uploads.ts';
 import { version } from './version.ts';
 
 /** Starts the service; resolves when both listeners answer. */
@@ -99,6 +102,9 @@ async function start(
   logger: Logger,
   closers: (() => unknown)[],
 ): Promise<Omit<RunningServer, 'close'>> {
+  // What a crash has left of uploads.
+  await rm(layout.uploads, { recursive: true, force: true });
+  await mkdir(layout.uploads);
   const store = openSqlite(layout.database);
   closers.push(() => store[Symbol.asyncDispose]());
   const registry = await createRegistry({
@@ -137,7 +143,7 @@ async function start(
   const operations = createOperations(jobsOptions);
   const reload = createReload(source, config, scheduler, gate, logger);
   closers.push(onHangup(reload, logger));
-  const deps = { ...parts, scheduler, jobs, operations, gate, reload };
+  const deps = { ...parts, scheduler, jobs, operations, gate, reload, uploads: takeUploads(parts) };
   const publicServer = await createPublic(deps);
   const operator = await createOperator(deps, closers);
   closers.push(() => Promise.all([publicServer.close(), operator.close()]));
@@ -242,6 +248,22 @@ async function createScheduler(parts: Parts): Promise<Scheduler> {
   return scheduler;
 }
 
+const takeUploads = ({ config, layout, logger, registry, store }: Parts): Uploads =>
+  createUploads({
+    registry,
+    directory: layout.users,
+    userBytes: config.uploads.userBytes,
+    check: createCheck({
+      command: config.uploads.check,
+      seconds: config.uploads.checkSeconds,
+      warn: (message) => logger.warn(message),
+    }),
+    isRunning: async (processes) => {
+      const states = ['accepted', 'running'] as const;
+      return (await store.jobs({ states, processes, limit: 1 })).items.length > 0;
+    },
+  });
+
 const datasetOf = ({ datasets }: Config, wanted: ProductQuery): Dataset | undefined =>
   adHocDataset(wanted) ??
   datasets.find(
@@ -291,14 +313,15 @@ interface ServerParts extends Parts {
   readonly operations: Operations;
   readonly gate: ReloadableGate;
   readonly reload: () => Promise<Reload>;
+  readonly uploads: Uploads;
 }
 
-const createPublic = ({ config, layout, logger, registry, gate }: ServerParts) =>
+const createPublic = ({ config, layout, logger, uploads, gate }: ServerParts) =>
   createPublicServer({
     gate,
     logger,
     service: config.service,
-    deploy: (path, by) => registry.deploy(path, by),
+    uploads,
     stagingDir: layout.staging,
     tempDir: layout.uploads,
     callbackDir: layout.callbacks,
@@ -313,7 +336,7 @@ const createPublic = ({ config, layout, logger, registry, gate }: ServerParts) =
 
 const createOperator = (parts: ServerParts, closers: (() => unknown)[]) => {
   const { config, layout, logger, store, registry, engines, scheduler } = parts;
-  const { jobs, operations, gate, reload, baseUrl } = parts;
+  const { jobs, operations, gate, reload, baseUrl, uploads } = parts;
   const readRemote: LogReaderOptions['readRemote'] = async (attempt, part) =>
     engines.find(({ id }) => id === attempt.engine)?.readLog?.(attempt, part);
   return createOperatorServer({
@@ -322,6 +345,7 @@ const createOperator = (parts: ServerParts, closers: (() => unknown)[]) => {
     jobs,
     readExecute: createExecuteReader(jobs, config.references, closers),
     registry,
+    bundles: uploads.bundles,
     datasets: config.datasets,
     operations,
     scheduler,

@@ -15,13 +15,22 @@ export interface Admission {
   mayRead(request: FastifyRequest, user: string): boolean;
   /** What links to results need so that who came by a signed one can go on: its query, or nothing. */
   shareQuery(request: FastifyRequest): string;
+  /** Who brings something, or has brought it. @throws UNAUTHENTICATED where it is nobody */
+  uploader(request: FastifyRequest): Caller;
   /**
-   * Takes in what somebody brings, and has it written down.
+   * Does something about what somebody brings or has brought, and has it written down.
    *
    * @throws UNAUTHENTICATED where it is nobody
    */
-  uploading<T>(request: FastifyRequest, take: (caller: Caller) => Promise<T>): Promise<T>;
+  acting<T>(
+    request: FastifyRequest,
+    deed: { readonly what: string; readonly target: string },
+    act: (caller: Caller) => Promise<T>,
+  ): Promise<T>;
 }
+
+/** What callers name may be of any length. */
+const MOST_CHARACTERS = 300;
 
 /** Finds out with each request who asks, before anything of it is read, and refuses who may not. */
 export function admitRequests(app: FastifyInstance, gate: Gate): Admission {
@@ -50,6 +59,11 @@ export function admitRequests(app: FastifyInstance, gate: Gate): Admission {
     if (!identity) throw new Error('nobody has asked who this is');
     return identity;
   };
+  const uploader = (request: FastifyRequest): Identity => {
+    const identity = identityOf(request);
+    if (identity.isAnonymous) throw new PushbroomError('UNAUTHENTICATED', 'log in to upload');
+    return identity;
+  };
   return {
     jobs: (request) => {
       const identity = identityOf(request);
@@ -58,11 +72,17 @@ export function admitRequests(app: FastifyInstance, gate: Gate): Admission {
     caller: (request) => identityOf(request).caller,
     mayRead: (request, user) => shared.has(request) || guard.mayRead(identityOf(request), user),
     shareQuery: (request) => (shared.has(request) ? request.url.replace(/^[^?]*/, '') : ''),
-    uploading: async (request, take) => {
-      const identity = identityOf(request);
-      if (identity.isAnonymous) throw new PushbroomError('UNAUTHENTICATED', 'log in to upload');
-      const act = () => take(identity.caller);
-      return recorded(audit, identity, 'upload', act, () => ({}));
+    uploader: (request) => uploader(request).caller,
+    acting: async (request, { what, target }, act) => {
+      const identity = uploader(request);
+      const about = { target: target.slice(0, MOST_CHARACTERS) };
+      return recorded(
+        audit,
+        identity,
+        what,
+        () => act(identity.caller),
+        () => about,
+      );
     },
   };
 }

@@ -9,14 +9,14 @@ import { sendPage } from './page.ts';
 import type { ServiceInfo } from './service-info.ts';
 import { staging } from './staging.ts';
 import { upload } from './upload.ts';
-import type { Deploy } from './upload.ts';
+import type { UploadOptions } from './upload.ts';
 import { wps } from './wps/wps.ts';
 
 export interface PublicServerOptions extends FrontDoorOptions {
   readonly logger: FastifyBaseLogger;
   readonly trustedProxies?: readonly string[];
   readonly service: ServiceInfo;
-  readonly deploy: Deploy;
+  readonly uploads: UploadOptions['uploads'];
   /** Where uploads lie until they are deployed. */
   readonly tempDir: string;
   /** Where callbacks lie until they are delivered. */
@@ -34,7 +34,7 @@ export interface PublicServerOptions extends FrontDoorOptions {
 
 /** The public listener with all its front doors, ready to listen. */
 export async function createPublicServer(options: PublicServerOptions): Promise<FastifyInstance> {
-  const { service, exceptionStatus, stagingDir, deploy, tempDir, uploadLimit, draft2 } = options;
+  const { service, exceptionStatus, stagingDir, uploads, tempDir, uploadLimit, draft2 } = options;
   const app = createHttp(options);
   const door = createFrontDoor(app, options);
 
@@ -47,7 +47,7 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   });
   await app.register(wps, { prefix: '/wps', door, service, exceptionStatus });
   await app.register(staging, { prefix: '/staging', door, stagingDir });
-  await app.register(upload, { prefix: '/upload', door, deploy, tempDir, uploadLimit });
+  await app.register(upload, { prefix: '/upload', door, uploads, tempDir, uploadLimit });
   // The paths that portals of Urban TEP have registered (specification B.2, D.9, F.1).
   await app.register(wps, {
     prefix: '/bc-wps/wps/:application',
@@ -56,7 +56,7 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     exceptionStatus,
   });
   await app.register(staging, { prefix: '/bc-wps/staging', door, stagingDir });
-  await app.register(upload, { prefix: '/bc-wps/upload', door, deploy, tempDir, uploadLimit });
+  await app.register(upload, { prefix: '/bc-wps/upload', door, uploads, tempDir, uploadLimit });
 
   app.get('/', (request, reply) => {
     const url = door.baseUrl(request);

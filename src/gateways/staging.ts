@@ -1,10 +1,10 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { notFound, pathOf } from '../http.ts';
-import { CHECKSUMS, mediaType } from '../publication/media-type.ts';
 import type { FrontDoor } from './front-door.ts';
 import { sendPage } from './page.ts';
+import { sendFile } from './send-file.ts';
 
 export interface StagingOptions {
   readonly door: FrontDoor;
@@ -58,35 +58,6 @@ const NOT_THERE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']);
 
 const isNotThere = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && NOT_THERE.has(String(error.code));
-
-/** Types that a browser would run are not among them: products come from users' programs and share this origin. */
-function typeOf(name: string): string {
-  const type = name === CHECKSUMS ? 'text/plain' : mediaType(name);
-  return type.startsWith('text/') ? `${type}; charset=utf-8` : type;
-}
-
-/** With ranges and validators; the library also says how it refuses a range. */
-async function sendFile(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  path: string,
-): Promise<FastifyReply> {
-  // Loaded with the first download: its table of media types takes a tenth of a start.
-  const { default: send } = await import('@fastify/send');
-  const name = encodeURIComponent(basename(path));
-  const options = { root: dirname(path), cacheControl: false, contentType: false };
-  const file = await send(request.raw, name, options);
-  return reply
-    .code(file.statusCode)
-    .headers({
-      ...file.headers,
-      'content-type': typeOf(basename(path)),
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; sandbox",
-      'cache-control': 'private, no-cache',
-    })
-    .send(file.statusCode === 416 ? '' : file.stream);
-}
 
 const MAX_LISTED = 10_000;
 

@@ -5,7 +5,7 @@ import type { AuditEvent } from '../access/audit.ts';
 import type { Identity } from '../access/guard.ts';
 import { PushbroomError } from '../errors.ts';
 import { stagingPath } from '../jobs/jobs.ts';
-import type { Role } from '../jobs/jobs.ts';
+import type { Caller, Role } from '../jobs/jobs.ts';
 import { AuditQuery, AuditRecord, Share, ShareWish } from './access-schemas.ts';
 import { allowNoBody } from './control-routes.ts';
 import type { OperatorOptions } from './options.ts';
@@ -18,11 +18,18 @@ const TRUSTED = { user: 'operator', role: 'administrator', groups: [] } as const
 
 const RANK: Readonly<Record<Role, number>> = { user: 0, operator: 1, administrator: 2 };
 
-/** What changes what everybody gets: bundles and the configuration. */
-const OF_ADMINISTRATORS = /^\/api\/(processors|scheduling)\b/;
+/** What changes what everybody gets: bundles of the centre and the configuration. Those of users are for operators. */
+const OF_ADMINISTRATORS = /^\/api\/(processors$|scheduling\b)/;
 
-/** Lets nobody in but operators, where that is wanted, and writes down what they do. */
-export function addAccess(app: FastifyInstance, { gate, authentication }: OperatorOptions): void {
+/**
+ * Lets nobody in but operators, where that is wanted, and writes down what they do.
+ *
+ * @returns who asks
+ */
+export function addAccess(
+  app: FastifyInstance,
+  { gate, authentication }: OperatorOptions,
+): (request: FastifyRequest) => Caller {
   const { guard, audit } = gate;
   const identities = new WeakMap<FastifyRequest, Identity>();
 
@@ -46,6 +53,7 @@ export function addAccess(app: FastifyInstance, { gate, authentication }: Operat
     const identity = identities.get(request);
     if (identity && isChange(request)) audit.record(eventOf(identity, request, reply));
   });
+  return (request) => identities.get(request)!.caller;
 }
 
 const isChange = ({ method }: FastifyRequest): boolean => method !== 'GET' && method !== 'HEAD';

@@ -6,6 +6,7 @@ import type { Jobs, Operations } from '../jobs/jobs.ts';
 import type { Registry } from '../processes/registry.ts';
 import type { Dataset } from '../products/dataset.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
+import type { Bundles } from '../uploads/bundles.ts';
 import type { JobChange } from './events.ts';
 
 export interface OperatorOptions {
@@ -22,7 +23,8 @@ export interface OperatorOptions {
     readonly process: string;
     readonly inputs: Readonly<Record<string, string>>;
   }>;
-  readonly registry: Pick<Registry, 'bundles' | 'deploy'>;
+  readonly registry: Pick<Registry, 'bundles'>;
+  readonly bundles: Bundles;
   readonly datasets: readonly Dataset[];
   readonly operations: Operations;
   readonly scheduler: Pick<Scheduler, 'nodes' | 'engineUse' | 'groups' | 'policy' | 'drain'>;

@@ -4,10 +4,11 @@ import { PushbroomError } from '../errors.ts';
 import { createHttp } from '../http.ts';
 import { addAccess, addAccessRoutes } from './access.ts';
 import { addNodeRoutes, addShareRoutes } from './cluster-routes.ts';
+import { addBundleRoutes } from './bundle-routes.ts';
 import { addControlRoutes, addExplainRoutes } from './control-routes.ts';
 import { addEngineRoutes } from './engine-routes.ts';
 import { createEventStream } from './events.ts';
-import { addInventoryRoutes, addProcessorRoutes } from './inventory-routes.ts';
+import { addInventoryRoutes } from './inventory-routes.ts';
 import { addJobRoutes, addTaskRoutes } from './job-routes.ts';
 import type { OperatorOptions } from './options.ts';
 import { startPage } from './page.ts';
@@ -27,7 +28,7 @@ export async function createOperatorServer(options: OperatorOptions): Promise<Fa
     },
   });
   refuseForeignOrigins(app);
-  addAccess(app, options);
+  const callerOf = addAccess(app, options);
   addPages(app, options);
   addJobRoutes(app, options);
   addTaskRoutes(app, options);
@@ -38,7 +39,7 @@ export async function createOperatorServer(options: OperatorOptions): Promise<Fa
   addShareRoutes(app, options);
   addInventoryRoutes(app, options);
   addAccessRoutes(app, options);
-  await addProcessorRoutes(app, options);
+  await addBundleRoutes(app, options, callerOf);
   addEvents(app, options);
   return app;
 }

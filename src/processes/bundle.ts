@@ -52,7 +52,7 @@ export const ownerOf = ({ deployedBy }: Pick<DeployedBundle, 'deployedBy'>): str
 
 /** Who may not use what was withdrawn is to be told so, if he could before. */
 export const isForOthers = (bundle: Standing): boolean =>
-  bundle.audience === 'public' &&
+  bundle.visibility === 'public' &&
   (bundle.state === 'deployed' || (bundle.state === 'withdrawn' && wasVetted(bundle)));
 
 export const isCentre = (by: string): boolean => Object.hasOwn(CENTRE, by);

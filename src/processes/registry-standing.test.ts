@@ -39,7 +39,7 @@ const nobody = async () => false;
 test("a user's bundle is his own until it is deployed, also after a restart", async () => {
   const registry = await open();
   const bundle = await registry.upload(await zip('b', '1'), 'anna', 'public');
-  expect(bundle).toMatchObject({ state: 'uploaded', audience: 'public', deployedBy: 'anna' });
+  expect(bundle).toMatchObject({ state: 'uploaded', visibility: 'public', deployedBy: 'anna' });
   await registry.change('b~1', { state: 'vetted' }, 'olga');
   const deployed = await registry.change('b~1', { state: 'deployed' }, 'olga');
   expect(deployed.history.map(({ by, to }) => `${by} ${to}`)).toEqual([
@@ -56,7 +56,7 @@ test("a user's bundle is his own until it is deployed, also after a restart", as
 test('what the centre brings is there for all at once', async () => {
   const registry = await open();
   const bundle = await registry.deploy(await zip('b', '1'), 'configuration');
-  expect(bundle).toMatchObject({ state: 'deployed', audience: 'public' });
+  expect(bundle).toMatchObject({ state: 'deployed', visibility: 'public' });
 });
 
 test('a record without a standing counts as deployed and public', async () => {
@@ -69,7 +69,7 @@ test('a record without a standing counts as deployed and public', async () => {
   >;
   await writeFile(file, JSON.stringify(record));
   const again = await open();
-  expect(again.bundles()).toMatchObject([{ state: 'deployed', audience: 'public', history: [] }]);
+  expect(again.bundles()).toMatchObject([{ state: 'deployed', visibility: 'public', history: [] }]);
   await again.change('b~1', { state: 'withdrawn' }, 'olga');
   expect((await open()).bundles()).toMatchObject([{ state: 'withdrawn' }]);
 });

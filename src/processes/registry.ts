@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Millis } from '../core/model.ts';
 import { PushbroomError } from '../errors.ts';
 import { hashFile } from '../hash.ts';
+import { createTurns } from '../turns.ts';
 import { type ArchiveLimits, inspectArchive, packDirectory, tooLarge } from './archive.ts';
 import {
   type BundleRecord,
@@ -15,7 +16,7 @@ import { inWorkDirectory, loadBundles, publish, rewrite, withdrawFiles } from '.
 import { parseDescriptor, processId } from './descriptor.ts';
 import { extractBundle } from './extract.ts';
 import { changedStanding, firstStanding } from './standing.ts';
-import type { BundleAudience, Standing, StandingWish } from './standing.ts';
+import type { BundleVisibility, Standing, StandingWish } from './standing.ts';
 
 export interface Registry {
   /**
@@ -31,7 +32,7 @@ export interface Registry {
    *
    * @throws INVALID_BUNDLE, BUNDLE_EXISTS, STORAGE_FULL
    */
-  upload(source: string, by: string, audience: BundleAudience): Promise<DeployedBundle>;
+  upload(source: string, by: string, visibility: BundleVisibility): Promise<DeployedBundle>;
   /** @throws NOT_FOUND, CONFLICT for a state that does not follow, STORAGE_FULL */
   change(key: string, wish: StandingWish, by: string): Promise<DeployedBundle>;
   /**
@@ -94,9 +95,7 @@ export async function createRegistry(deps: RegistryDeps): Promise<Registry> {
     };
     const bundle = readBundleRecord(record, join(directory, `${key}.zip`));
     await publish(work, directory, key, record);
-    for (const include of bundle.includes) {
-      log.warn({ bundle: key, include }, 'an included bundle is not installed with this one yet');
-    }
+    warnOfIncludes(key, bundle, log);
     return shelf.put(key, bundle);
   }
 
@@ -107,8 +106,12 @@ export async function createRegistry(deps: RegistryDeps): Promise<Registry> {
   return {
     deploy: (source, by) =>
       takeIn(source, { by, standing: firstStanding('deployed', 'public', by, now()) }),
-    upload: (source, by, audience) =>
-      takeIn(source, { by, standing: firstStanding('uploaded', audience, by, now()), isOwn: true }),
+    upload: (source, by, visibility) =>
+      takeIn(source, {
+        by,
+        standing: firstStanding('uploaded', visibility, by, now()),
+        isOwn: true,
+      }),
     change: (key, wish, by) =>
       inTurn(async () => {
         const bundle = shelf.get(key) ?? noSuchBundle(key);
@@ -130,6 +133,12 @@ export async function createRegistry(deps: RegistryDeps): Promise<Registry> {
   };
 }
 
+function warnOfIncludes(key: string, { includes }: DeployedBundle, log: RegistryDeps['log']): void {
+  for (const include of includes) {
+    log.warn({ bundle: key, include }, 'an included bundle is not installed with this one yet');
+  }
+}
+
 /** What is taken in, by whom. */
 interface Intake {
   readonly by: string;
@@ -138,20 +147,11 @@ interface Intake {
   readonly isOwn?: true;
 }
 
-const standingOf = ({ state, audience, history }: DeployedBundle): Standing => ({
+const standingOf = ({ state, visibility, history }: DeployedBundle): Standing => ({
   state,
-  audience,
+  visibility,
   history,
 });
-
-function createTurns() {
-  let last: Promise<unknown> = Promise.resolve();
-  return <T>(work: () => Promise<T>): Promise<T> => {
-    const done = last.then(work);
-    last = done.catch(() => undefined);
-    return done;
-  };
-}
 
 type Shelf = ReturnType<typeof createShelf>;
 

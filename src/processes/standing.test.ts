@@ -16,7 +16,7 @@ const change = (standing: Standing, wish: StandingWish): Standing => {
 };
 const wishes = fc.array(
   fc.record(
-    { state: fc.constantFrom(...STATES), audience: fc.constantFrom('private', 'public') },
+    { state: fc.constantFrom(...STATES), visibility: fc.constantFrom('private', 'public') },
     { requiredKeys: [] },
   ),
   { maxLength: 12 },
@@ -25,12 +25,12 @@ const wishes = fc.array(
 test('a bundle goes from hand to hand, and who did it is remembered', () => {
   const steps: StandingWish[] = [
     { state: 'vetted' },
-    { state: 'deployed', audience: 'public' },
+    { state: 'deployed', visibility: 'public' },
     { state: 'withdrawn' },
     { state: 'deployed' },
   ];
-  const { state, audience, history } = steps.reduce(change, uploaded);
-  expect([state, audience]).toEqual(['deployed', 'public']);
+  const { state, visibility, history } = steps.reduce(change, uploaded);
+  expect([state, visibility]).toEqual(['deployed', 'public']);
   expect(history.map(({ by, to }) => `${by}: ${to}`)).toEqual([
     'anna: uploaded',
     'olga: vetted',
@@ -88,7 +88,7 @@ test('no way leads to a deployment but by a vetting', () => {
 
 test('the history has an end, and its beginning is kept', () => {
   const toggles = Array.from({ length: 500 }, (_, index): StandingWish => {
-    return { audience: index % 2 === 0 ? 'public' : 'private' };
+    return { visibility: index % 2 === 0 ? 'public' : 'private' };
   });
   const end = toggles.reduce(change, uploaded);
   expect(end.history).toHaveLength(200);
@@ -96,6 +96,6 @@ test('the history has an end, and its beginning is kept', () => {
   expect(wasVetted(end)).toBe(false);
 });
 
-test('the audience that it has already is no news', () => {
-  expect(change(uploaded, { audience: 'private' })).toEqual(uploaded);
+test('the visibility that it has already is no news', () => {
+  expect(change(uploaded, { visibility: 'private' })).toEqual(uploaded);
 });

@@ -6,13 +6,13 @@ import { PushbroomError } from '../errors.ts';
 const BUNDLE_STATES = ['uploaded', 'vetted', 'deployed', 'withdrawn'] as const;
 /**
  * `uploaded`: the machine has checked it, and it is its owner's alone; `vetted`: an operator has approved it; `deployed`:
- * offered to those whom its audience names; `withdrawn`: takes no new jobs.
+ * offered to those who may see it; `withdrawn`: takes no new jobs.
  */
 export type BundleState = (typeof BUNDLE_STATES)[number];
 
-const BUNDLE_AUDIENCES = ['private', 'public'] as const;
+const BUNDLE_VISIBILITIES = ['private', 'public'] as const;
 /** For whom a deployed bundle is there: its owner, or everybody whom the configuration does not exclude. */
-export type BundleAudience = (typeof BUNDLE_AUDIENCES)[number];
+export type BundleVisibility = (typeof BUNDLE_VISIBILITIES)[number];
 
 const BUNDLE_MOVES: Readonly<Record<BundleState, readonly BundleState[]>> = {
   uploaded: ['vetted', 'withdrawn'],
@@ -24,12 +24,12 @@ const BUNDLE_MOVES: Readonly<Record<BundleState, readonly BundleState[]>> = {
 /** How far a bundle has come, for whom it is there, and who has decided that. */
 export const Standing = Type.Object({
   state: Type.Enum([...BUNDLE_STATES]),
-  audience: Type.Enum([...BUNDLE_AUDIENCES]),
+  visibility: Type.Enum([...BUNDLE_VISIBILITIES]),
   history: Type.Array(
     Type.Object({
       at: Type.Integer({ description: 'milliseconds since 1970' }),
       by: Type.String(),
-      to: Type.Enum([...BUNDLE_STATES, ...BUNDLE_AUDIENCES]),
+      to: Type.Enum([...BUNDLE_STATES, ...BUNDLE_VISIBILITIES]),
     }),
   ),
 });
@@ -38,11 +38,11 @@ export type Standing = Static<typeof Standing>;
 /** What somebody wants of a bundle. */
 export interface StandingWish {
   readonly state?: BundleState;
-  readonly audience?: BundleAudience;
+  readonly visibility?: BundleVisibility;
 }
 
 /** That of bundles which were there before bundles had any: everybody could use them. */
-export const DEPLOYED: Standing = { state: 'deployed', audience: 'public', history: [] };
+export const DEPLOYED: Standing = { state: 'deployed', visibility: 'public', history: [] };
 
 /** An owner may change his mind for ever; the record is written anew each time. */
 const MOST_REMEMBERED = 200;
@@ -55,13 +55,13 @@ const shortened = (history: Standing['history']): Standing['history'] =>
 
 export const firstStanding = (
   state: BundleState,
-  audience: BundleAudience,
+  visibility: BundleVisibility,
   by: string,
   at: Millis,
-): Standing => ({ state, audience, history: [{ at, by, to: state }] });
+): Standing => ({ state, visibility, history: [{ at, by, to: state }] });
 
 /**
- * The standing after a change. An audience that it has already is no change.
+ * The standing after a change. A visibility that it has already is no change.
  *
  * @param key `name~version`
  * @throws CONFLICT for a state that does not follow
@@ -69,16 +69,16 @@ export const firstStanding = (
 export function changedStanding(
   key: string,
   standing: Standing,
-  { state, audience }: StandingWish,
+  { state, visibility }: StandingWish,
   by: string,
   at: Millis,
 ): Standing {
   if (state !== undefined) checkMove(key, standing, state);
-  const words = [state, audience === standing.audience ? undefined : audience];
+  const words = [state, visibility === standing.visibility ? undefined : visibility];
   const steps = words.flatMap((to) => (to === undefined ? [] : [{ at, by, to }]));
   return {
     state: state ?? standing.state,
-    audience: audience ?? standing.audience,
+    visibility: visibility ?? standing.visibility,
     history: shortened([...standing.history, ...steps]),
   };
 }

@@ -7,6 +7,11 @@ import { createPublicServer } from '../../src/gateways/public.ts';
 import type { PublicServerOptions } from '../../src/gateways/public.ts';
 import type { ServiceInfo } from '../../src/gateways/service-info.ts';
 import type { Process, ProcessInput, ProcessOutput } from '../../src/jobs/jobs.ts';
+import { DEFAULT_LIMITS } from '../../src/processes/archive.ts';
+import { createRegistry } from '../../src/processes/registry.ts';
+import type { Registry } from '../../src/processes/registry.ts';
+import { createUploads } from '../../src/uploads/uploads.ts';
+import type { UploadsOptions } from '../../src/uploads/uploads.ts';
 import { createTestGate } from '../fixtures/gate.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import type { MemoryJobs } from './memory-jobs.ts';
@@ -110,6 +115,9 @@ export interface TestServer extends AsyncDisposable {
   readonly app: FastifyInstance;
   readonly jobs: MemoryJobs;
   readonly stagingDir: string;
+  readonly registry: Registry;
+  /** Where everything of this server lies. */
+  readonly directory: string;
   /** What was logged as an error: a test that expects none fails on it. */
   readonly errors: string[];
   /** Files left behind by uploads. */
@@ -121,6 +129,7 @@ export async function startServer(
   options: Partial<PublicServerOptions> = {},
   processes: readonly Process[] = PROCESSES,
   login: Record<string, string> = {},
+  changes: Partial<UploadsOptions> = {},
 ): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), 'pushbroom-gateways-'));
   const stagingDir = join(dir, 'staging');
@@ -128,11 +137,25 @@ export async function startServer(
   await Promise.all([mkdir(stagingDir), mkdir(tempDir)]);
   const jobs = createMemoryJobs(processes, dir);
   const errors: string[] = [];
+  const registry = await createRegistry({
+    directory: join(dir, 'bundles'),
+    limits: DEFAULT_LIMITS,
+    now: Date.now,
+    log: { warn: () => undefined },
+  });
+  const uploads = createUploads({
+    registry,
+    directory: join(dir, 'users'),
+    userBytes: 150_000,
+    check: async () => undefined,
+    isRunning: async () => false,
+    ...changes,
+  });
   const app = await createPublicServer({
     logger: pino({ level: 'error' }, { write: (line: string) => void errors.push(line) }),
     gate: createTestGate(jobs, { userPrefix: 'tep_' }),
     service: SERVICE,
-    deploy: async () => ({ name: 'x', version: '1.0' }),
+    uploads,
     stagingDir,
     tempDir,
     callbackDir: join(dir, 'callbacks'),
@@ -149,6 +172,8 @@ export async function startServer(
     app,
     jobs,
     stagingDir,
+    registry,
+    directory: dir,
     errors,
     leftovers: () => readdir(tempDir),
     async [Symbol.asyncDispose]() {

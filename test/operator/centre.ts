@@ -11,6 +11,7 @@ import { createJobs } from '../../src/jobs/service.ts';
 import { createOperatorServer } from '../../src/operator/server.ts';
 import { DEFAULT_LIMITS } from '../../src/processes/archive.ts';
 import { createRegistry } from '../../src/processes/registry.ts';
+import { createUploads } from '../../src/uploads/uploads.ts';
 import { systemClock } from '../../src/scheduler/clock.ts';
 import type { Clock } from '../../src/scheduler/clock.ts';
 import { startScheduler } from '../../src/scheduler/scheduler.ts';
@@ -153,6 +154,15 @@ export async function startCentre(
       return { policy: scheduler.policy(), unapplied: ['jobs.maxAttempts'] };
     },
     registry,
+    bundles: createUploads({
+      registry,
+      directory: join(directory, 'users'),
+      userBytes: 1_000_000,
+      check: async () => undefined,
+      isRunning: async (processes) =>
+        (await store.jobs({ states: ['accepted', 'running'], processes, limit: 1 })).items.length >
+        0,
+    }).bundles,
     datasets: [DATASET],
     readLog: async () => ({ text: '', next: 0 }),
     subscribe: () => () => undefined,

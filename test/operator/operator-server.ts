@@ -12,6 +12,7 @@ import { createOperatorServer } from '../../src/operator/server.ts';
 import { DEFAULT_LIMITS } from '../../src/processes/archive.ts';
 import { createRegistry } from '../../src/processes/registry.ts';
 import type { NodeStatus } from '../../src/scheduler/status.ts';
+import { createUploads } from '../../src/uploads/uploads.ts';
 import { createTestGate } from '../fixtures/gate.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import type { MemoryJobs } from './memory-jobs.ts';
@@ -73,12 +74,20 @@ export async function createTestServer(change: Partial<OperatorOptions> = {}): P
     now: () => Date.UTC(2026, 0, 31),
     log: logger,
   });
+  const uploads = createUploads({
+    registry,
+    directory: join(directory, 'users'),
+    userBytes: 1_000_000,
+    check: async () => undefined,
+    isRunning: async () => false,
+  });
   const app = await createOperatorServer({
     gate: createTestGate(jobs),
     authentication: false,
     jobs,
     readExecute: createExecuteReader(jobs, NO_REFERENCES, []),
     registry,
+    bundles: uploads.bundles,
     datasets: [DATASET],
     operations: NO_OPERATIONS,
     scheduler: {
