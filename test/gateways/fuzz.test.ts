@@ -1,18 +1,31 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { messageOf } from '../../src/errors.ts';
 import { element, parseXml } from '../../src/xml.ts';
+import { BUILTINS } from '../../src/processes/builtin.ts';
 import { PROCESSES, startServer } from './server.ts';
 import type { TestServer } from './server.ts';
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startServer({ exceptionStatus: 'proper' });
+  server = await startServer({ exceptionStatus: 'proper' }, [...PROCESSES, ...BUILTINS]);
   // Who waits for a job shall not wait for good: nobody moves one here.
   server.jobs.ended = (id) => server.jobs.dismiss(id);
 });
 afterAll(() => server[Symbol.asyncDispose]());
+
+const EXAMPLES = join(import.meta.dirname, '../../../shared/domain/examples');
+
+async function realDocuments(): Promise<string[]> {
+  const files = await readdir(EXAMPLES, { recursive: true });
+  const xml = files.filter((file) => file.endsWith('.xml'));
+  const texts = await Promise.all(xml.map((file) => readFile(join(EXAMPLES, file), 'utf8')));
+  return texts.filter((document) => /<(\w+:)?Execute\s/.test(document));
+}
 
 /** What WPS says to an operation that it knows but does not offer. */
 const NOT_OURS = 501;
@@ -76,6 +89,77 @@ describe('whatever is sent', () => {
       }),
     );
   });
+
+  it('as an Execute by GET, WPS answers with a document or with what was asked for', async () => {
+    const inputs = BUILTINS.flatMap((builtin) => builtin.inputs.map(({ id }) => id));
+    const name = fc.oneof(fc.constantFrom(...inputs), inputId, text);
+    const attribute = fc.constantFrom(
+      '@mimeType=',
+      '@encoding=base64',
+      '@href=file:///etc/passwd',
+      '@crs=',
+      '@',
+    );
+    const item = fc
+      .tuple(name, fc.constantFrom('=', ''), text, fc.array(attribute, { maxLength: 2 }))
+      .map(([id, equals, value, attributes]) => id + equals + value + attributes.join(''));
+    const list = fc.array(item, { maxLength: 4 }).map((items) => items.join(';'));
+    const query = fc.record({
+      DataInputs: list,
+      ResponseDocument: fc.oneof(fc.constant(''), list),
+      RawDataOutput: fc.oneof(fc.constant(''), fc.constant(''), name),
+      lineage: fc.constantFrom('true', 'false', ''),
+      status: fc.constantFrom('true', 'false'),
+    });
+    const id = fc.constantFrom(...BUILTINS.map((builtin) => builtin.id), 'timescan~1.0~Indices');
+    await fc.assert(
+      fc.asyncProperty(id, query, fc.boolean(), async (process, pairs, isEncoded) => {
+        const head = `service=WPS&request=Execute&version=1.0.0&identifier=${process}`;
+        const encoded = new URLSearchParams(pairs).toString();
+        // Separators are sent as they are by half of the clients.
+        const sent = isEncoded ? encoded : encoded.replaceAll('%3D', '=').replaceAll('%3B', ';');
+        const response = await server.app.inject(`/wps?${head}&${sent}`);
+        const isRaw = pairs.RawDataOutput !== '' && response.statusCode === 200;
+        expect(isRaw ? undefined : xmlFault(response)).toBeUndefined();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  describe.skipIf(!existsSync(EXAMPLES))(
+    'of the documents of real centres (skipped without ../shared/domain/examples)',
+    () => {
+      it('as one of them, cut, doubled and changed at random, WPS answers with a document', async () => {
+        const documents = await realDocuments();
+        expect(documents.length).toBeGreaterThan(30);
+        const change = fc.record({
+          from: fc.double({ min: 0, max: 1, noNaN: true }),
+          length: fc.nat(200),
+          how: fc.constantFrom('cut', 'double', 'replace'),
+          instead: fc.oneof(
+            fc.string({ maxLength: 5 }),
+            fc.constantFrom('<', '&', '"', ']]>', '<!--', '<![CDATA[', '&#0;', '\u0000', '\ud800'),
+          ),
+        });
+        await fc.assert(
+          fc.asyncProperty(
+            fc.constantFrom(...documents),
+            fc.array(change, { minLength: 1, maxLength: 4 }),
+            async (document, changes) => {
+              const changed = changes.reduce((now, { from, length, how, instead }) => {
+                const at = Math.floor(from * now.length);
+                const piece = now.slice(at, at + length);
+                const put = { cut: '', double: piece + piece, replace: instead }[how];
+                return now.slice(0, at) + put + now.slice(at + length);
+              }, document);
+              expect(xmlFault(await postXml(changed))).toBeUndefined();
+            },
+          ),
+          { numRuns: 1000 },
+        );
+      });
+    },
+  );
 
   it('as bytes, WPS answers with a document', async () => {
     await fc.assert(
