@@ -174,6 +174,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'xml.ts',
     'operator/access-schemas.ts',
     'operator/action-schemas.ts',
+    'hash.ts',
     'operator/quote-schemas.ts',
     'operator/schemas.ts',
     'operator/events.ts',

@@ -330,7 +330,7 @@ describe('what cannot be', () => {
 describe('help', () => {
   const verbs =
     'serve,demo,submit,jobs,job,logs,explain,failures,pause,resume,prioritise,retry,cancel,processors,' +
-    'processors list,processors deploy,datasets,inputs,nodes,nodes drain,nodes undrain,engines,teardown,groups,reload,simulate';
+    'processors list,processors deploy,bundles,bundle,bundle vet,bundle deploy,bundle withdraw,bundle publish,bundle hide,bundle remove,upload,datasets,inputs,nodes,nodes drain,nodes undrain,engines,teardown,groups,reload,simulate';
   test.each(['', ...verbs.split(',')])('pushbroom %s has help with examples', async (verb) => {
     const { code, stdout } = await cli([...verb.split(' ').filter(Boolean), '--help']);
     expect(code).toBe(0);

@@ -13,6 +13,7 @@ export interface Client {
   /** A document as it is. */
   send<T>(path: string, document: string, type: string): Promise<T>;
   upload<T>(path: string, file: Blob, name: string): Promise<T>;
+  patch<T>(path: string, body: unknown): Promise<T>;
   delete<T>(path: string): Promise<T>;
   /** Part of an attempt's log, and the offset after it. */
   log(attemptId: string, stream: string, offset: number): Promise<{ text: string; next: number }>;
@@ -44,6 +45,7 @@ export function createClient(url: string, deps: Pick<CliDeps, 'fetch' | 'env'>):
       form.set('file', file, name);
       return json(call('POST', path, form));
     },
+    patch: (path, body) => json(call('PATCH', path, JSON.stringify(body))),
     delete: (path) => json(call('DELETE', path)),
     async log(attemptId, stream, offset) {
       const path = `/api/attempts/${encodeURIComponent(attemptId)}/log`;

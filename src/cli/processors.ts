@@ -1,17 +1,13 @@
 import { openAsBlob } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { PushbroomError, messageOf } from '../errors.ts';
 import type { Bundle } from '../operator/schemas.ts';
-import { DEFAULT_LIMITS, packDirectory } from '../processes/archive.ts';
 import type { Client } from './client.ts';
 import { clientCommand, clientOf, examples, print } from './commands.ts';
 import type { ClientFlags } from './commands.ts';
 import type { CliDeps } from './deps.ts';
 import { bundlesText } from './render.ts';
 import type { Page } from './render.ts';
+import { asZip } from './zip.ts';
 
 export const processorsCommand = (deps: CliDeps): Command =>
   new Command('processors')
@@ -45,26 +41,7 @@ const deployCommand = (deps: CliDeps): Command =>
     });
 
 /** Uploads a bundle, given as a zip or as the directory of its files. */
-export async function deployBundle(client: Client, path: string): Promise<Bundle> {
-  const isDirectory = await isDirectoryOf(path);
-  const name = basename(resolve(path)) + (isDirectory ? '.zip' : '');
-  const upload = async (zip: string) =>
-    client.upload<Bundle>('/api/processors', await openAsBlob(zip), name);
-  if (!isDirectory) return upload(path);
-  const scratch = await mkdtemp(join(tmpdir(), 'pushbroom-'));
-  try {
-    const zip = join(scratch, 'bundle.zip');
-    await packDirectory(path, zip, DEFAULT_LIMITS);
-    return await upload(zip);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
-}
-
-async function isDirectoryOf(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    throw new PushbroomError('NOT_FOUND', `cannot read the bundle: ${messageOf(error)}`);
-  }
-}
+export const deployBundle = (client: Client, path: string): Promise<Bundle> =>
+  asZip(path, async (zip, name) =>
+    client.upload<Bundle>('/api/processors', await openAsBlob(zip), name),
+  );
