@@ -23,6 +23,9 @@ export interface HttpOptions {
 // A client may be slow, but not so slow that its connection is held for good.
 const REQUEST_TIMEOUT_MS = 30 * 60_000;
 
+/** For what is under way when the server is stopped. */
+const CLOSE_MS = 5_000;
+
 /**
  * The HTTP server as both listeners use it. Errors are answered as `{ status, code, message, locator? }`; a gateway
  * with a rendering of its own sets an error handler in its scope and starts it with `describeError`.
@@ -46,6 +49,10 @@ export function createHttp({
     schemaController: {
       compilersFactory: { buildValidator: noFactory, buildSerializer: noFactory },
     },
+  });
+  // Whoever stops in the middle of a request or an answer would keep the server from stopping as long.
+  app.addHook('preClose', async () => {
+    setTimeout(() => app.server.closeAllConnections(), CLOSE_MS).unref();
   });
   app.setValidatorCompiler(createValidatorCompiler());
   // Our own types say what an answer looks like; compiling a serializer for each would only cost time at the start.

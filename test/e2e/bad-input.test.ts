@@ -1,206 +1,159 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { buildBundles } from '../../scripts/build-bundles.ts';
-import { operator, startPushbroom, temporaryDirectory } from '../servers/pushbroom.ts';
+import { residentMb } from '../../bench/measure.ts';
+import { parseXml } from '../../src/xml.ts';
+import { startPushbroom, temporaryDirectory } from '../servers/pushbroom.ts';
 import type { Pushbroom } from '../servers/pushbroom.ts';
 
-/** Processors that behave as badly as processors do. */
-const SCRIPTS: Readonly<Record<string, string>> = {
-  Copy: 'cp "$1" out.txt; echo "OUTPUT_PRODUCT out.txt"',
-  Crash: 'echo "cannot make sense of $1" >&2; exit 3',
-  Segfault: 'kill -SEGV $$',
-  Hang: 'sleep 1000',
-  Flood:
-    'while :; do echo "all work and no play makes Jack a dull boy, all work and no play"; done',
-  Liar: 'echo "OUTPUT_PRODUCT nothing.txt"',
-  Escape: 'echo "OUTPUT_PRODUCT /etc/hostname"',
-  Climb: 'echo x > ../climbed.txt; echo "OUTPUT_PRODUCT ../climbed.txt"',
-  Background: '(sleep 1000 & echo $! > pid); cp pid out.txt; echo "OUTPUT_PRODUCT out.txt"',
-  // Takes the products of even number only.
-  Picky:
-    'case "$1" in *[02468].txt) cp "$1" "copy-$1"; echo "OUTPUT_PRODUCT copy-$1";; *) echo "odd number" >&2; exit 1;; esac',
-};
+const MB = 1024 * 1024;
+const HUNDRED = 100;
+/** What a service may need more than before; a hundred times less than what is sent to it. */
+const SPARE_MB = 60;
 
-async function writeBundle(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true });
-  const processors = Object.keys(SCRIPTS).map(
-    (name) => `<processorDescriptor>
-      <executableName>${name}</executableName><processorName>${name}</processorName>
-      <inputProductTypes>TEXT</inputProductTypes><formatting>IMPLICIT</formatting>
-      <jobConfig>
-        <jobParameter><name>calvalus.hadoop.mapreduce.map.maxattempts</name><value>1</value></jobParameter>
-        <jobParameter><name>calvalus.hadoop.mapreduce.task.timeout</name><value>1000</value></jobParameter>
-      </jobConfig>
-    </processorDescriptor>`,
-  );
-  const descriptor = `<bundleDescriptor><bundleName>bad</bundleName><bundleVersion>1.0</bundleVersion>
-    <processorDescriptors>${processors.join('')}</processorDescriptors></bundleDescriptor>`;
-  await writeFile(join(directory, 'bundle-descriptor.xml'), descriptor);
-  for (const [name, script] of Object.entries(SCRIPTS)) {
-    const file = join(directory, `${name}-process`);
-    await writeFile(file, `#!/bin/sh\n${script}\n`);
-    await chmod(file, 0o755);
+let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+let server: Pushbroom;
+beforeAll(async () => {
+  directory = await temporaryDirectory();
+  server = await startPushbroom(directory.path, {});
+});
+afterAll(async () => {
+  await server.kill();
+  await directory[Symbol.asyncDispose]();
+});
+
+/** Sends as long as somebody listens, and gives what is answered; a connection that is closed is an answer, too. */
+async function send(
+  path: string,
+  headers: Readonly<Record<string, string | number>>,
+  chunks: Iterable<Buffer>,
+): Promise<{ status: number; body: string }> {
+  const sent = request(server.publicUrl + path, { method: 'POST', headers });
+  const answered = new Promise<IncomingMessage | undefined>((resolve) => {
+    sent.once('response', resolve);
+    sent.once('error', () => resolve(undefined));
+  });
+  for (const chunk of chunks) {
+    if (sent.destroyed || sent.writableEnded) break;
+    if (!sent.write(chunk)) await Promise.race([once(sent, 'drain'), answered]);
   }
+  sent.end();
+  const answer = await answered;
+  return answer
+    ? { status: answer.statusCode!, body: await text(answer) }
+    : { status: 413, body: '' };
 }
 
-describe('a server that is given', () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  let config: Record<string, unknown>;
-  let server: Pushbroom;
-  beforeAll(async () => {
-    directory = await temporaryDirectory();
-    const archive = join(directory.path, 'archive');
-    await mkdir(join(archive, 'text'), { recursive: true });
-    await mkdir(join(archive, 'one'));
-    await mkdir(join(archive, 'tif'));
-    for (let number = 0; number < 10; number += 1) {
-      await writeFile(join(archive, 'text', `${number}.txt`), `product ${number}\n`);
-    }
-    await writeFile(join(archive, 'one', '1.txt'), 'the only one\n');
-    const scene = await readFile(
-      join(import.meta.dirname, '../../demo/scenes/2018/04/02/S2_L2A_romania_20180402.tif'),
-    );
-    await writeFile(join(archive, 'tif', 'truncated.tif'), scene.subarray(0, scene.length / 2));
-    await writeBundle(join(directory.path, 'bad'));
-    await buildBundles(join(directory.path, 'bundles'));
-    const dataset = (name: string, productType: string, path: string) => ({
-      name,
-      productType,
-      path,
-    });
-    config = {
-      bundles: ['./bad', './bundles/timescan-1.0'],
-      jobs: { retryDelay: 0 },
-      engines: { local: { cpus: 2, outputLimit: 100_000 } },
-      datasets: [
-        dataset('ten', 'TEXT', './archive/text/.*[.]txt'),
-        dataset('one', 'TEXT', './archive/one/.*[.]txt'),
-        dataset('none', 'TEXT', './archive/text/nothing.*'),
-        dataset('missing', 'TEXT', './archive/nowhere/.*'),
-        dataset('truncated', 'S2_L2A', './archive/tif/.*[.]tif'),
-      ],
-    };
-    server = await startPushbroom(directory.path, config);
-  });
-  afterAll(async () => {
-    await server.stop();
-    await directory[Symbol.asyncDispose]();
+function* megabytes(count: number, first: string, filling: string): Generator<Buffer> {
+  yield Buffer.from(first);
+  const chunk = Buffer.from(filling.repeat(MB / filling.length));
+  for (let index = 0; index < count; index += 1) yield chunk;
+}
+
+const post = (path: string, type: string, body: string | Buffer) =>
+  fetch(server.publicUrl + path, {
+    method: 'POST',
+    headers: { 'content-type': type },
+    body: typeof body === 'string' ? body : new Uint8Array(body),
   });
 
-  const run = async (process: string, dataset: string, inputs = {}) => {
-    const api = operator(server.internalUrl);
-    return api.ended(await api.submit(process, { inputDataSetName: dataset, ...inputs }));
-  };
-
-  test.for([
-    ['Crash', 'Crash-process failed with exit code 3: cannot make sense of 1.txt (process of '],
-    ['Segfault', 'Segfault-process was ended by SIGSEGV'],
-    ['Hang', 'Hang-process said nothing for 1 s and was taken to hang'],
-    ['Flood', 'Flood-process wrote more than 100000 bytes to stdout and stderr'],
-    ['Liar', "Liar-process announced the output 'nothing.txt', which is not there"],
-    [
-      'Escape',
-      "Escape-process announced the output '/etc/hostname', which lies outside its working directory",
-    ],
-  ] as const)(
-    'a processor that does what %s does fails its job in words',
-    async ([name, message]) => {
-      const job = await run(`bad~1.0~${name}`, 'one');
-      expect(job.state).toBe('failed');
-      expect(job.message).toContain(message);
-      expect(job.message).toContain('one/1.txt');
+describe('a service that is sent nonsense', () => {
+  test.each([
+    ['XML', '/wps', 'text/xml', '<Execute>', 'x'],
+    ['elements', '/wps', 'text/xml', '<Execute>', '<a></a>.'],
+    ['JSON', '/ogcapi/processes/echo/execution', 'application/json', '{"inputs":{"a":"', 'x'],
+    ['what is no form', '/upload?dir=software&bundle=true', 'text/plain', '', 'x'],
+  ])(
+    'refuses 100 MB of %s in constant memory, announced or not',
+    async (_, path, type, first, filling) => {
+      const before = await residentMb(server.pid, 'peak');
+      const announced = { 'content-type': type, 'content-length': first.length + HUNDRED * MB };
+      for (const headers of [announced, { 'content-type': type }]) {
+        const { status } = await send(path, headers, megabytes(HUNDRED, first, filling));
+        expect([413, 415]).toContain(status);
+      }
+      expect((await residentMb(server.pid, 'peak')) - before).toBeLessThan(SPARE_MB);
     },
   );
 
-  test('a processor that writes outside its directory and calls it a result fails its job', async () => {
-    const job = await run('bad~1.0~Climb', 'one');
-    expect(job).toMatchObject({ state: 'failed' });
-    // With isolation the writing fails, without it the announcement is refused.
-    expect(job.message).toMatch(/climbed\.txt/);
+  test('refuses a value that is longer than an upload may be, in constant memory', async () => {
+    const first = '--x\r\ncontent-disposition: form-data; name="note"\r\n\r\n';
+    const headers = { 'content-type': 'multipart/form-data; boundary=x' };
+    const path = '/upload?dir=software&bundle=true';
+    // The first time shows what a stream of that speed takes; after that it may not become more.
+    await send(path, headers, megabytes(HUNDRED, first, 'x'));
+    const before = await residentMb(server.pid, 'peak');
+    const { status } = await send(path, headers, megabytes(4 * HUNDRED, first, 'x'));
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(status).toBeLessThan(500);
+    expect((await residentMb(server.pid, 'peak')) - before).toBeLessThan(SPARE_MB);
   });
 
-  test('a processor that leaves something running has it ended', async () => {
-    const job = await run('bad~1.0~Background', 'one');
-    expect(job.state).toBe('successful');
-    const [result] = await operator(server.internalUrl).results(job.id);
-    const pid = Number(await (await fetch(result!.href)).text());
-    expect(pid).toBeGreaterThan(0);
-    const { engines } = config as { engines: { local: { isolation?: string } } };
-    // In a process namespace of its own the number means something else here.
-    if (engines.local.isolation === 'none') expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  test.each([
+    [
+      'billions of laughs',
+      `<!DOCTYPE x [<!ENTITY a "${'a'.repeat(1000)}"><!ENTITY b "${'&a;'.repeat(1000)}">]><x>&b;</x>`,
+    ],
+    ['an entity from a file', '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'],
+    ['a hundred thousand levels', '<a>'.repeat(100_000)],
+    ['half a million elements', `<a>${'<b/>'.repeat(500_000)}</a>`],
+    ['two roots', '<a/><b/>'],
+    [
+      'bytes that are not of the encoding',
+      Buffer.from('<?xml version="1.0" encoding="UTF-8"?><a>\xff</a>', 'latin1'),
+    ],
+    ['an encoding that nobody knows', '<?xml version="1.0" encoding="klingon"?><a/>'],
+    ['an encoding that it is not in', '<?xml version="1.0" encoding="UTF-16"?><a/>'],
+  ])('refuses %s as XML', async (_, body) => {
+    const answer = await post('/wps', 'text/xml', body);
+    expect(answer.status).toBe(400);
+    const report = await answer.text();
+    expect(parseXml(report).name).toBe('ExceptionReport');
+    expect(report).not.toContain('root:');
   });
 
-  test('a truncated scene fails with the name of the file', async () => {
-    const job = await run('timescan~1.0~Indices', 'truncated', {
-      spatioTemporalAggregationParameters: 'false',
-      'calvalus.hadoop.mapreduce.map.maxattempts': '1',
+  test.each([
+    ['{', 400],
+    [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, 400],
+    ['{"inputs":{"__proto__":{"x":1},"constructor":{"prototype":{}}}}', 400],
+    ['{"inputs":null}', 400],
+    ['{}', 400],
+  ])('refuses the JSON %.40s', async (body, status) => {
+    const answer = await post('/ogcapi/processes/echo/execution', 'application/json', body);
+    expect(answer.status).toBe(status);
+    expect(await answer.json()).toMatchObject({
+      type: expect.stringContaining('exceptions') as string,
     });
-    expect(job).toMatchObject({ state: 'failed', attempts: 1 });
-    expect(job.message).toMatch(/truncated\.tif.*truncated/);
   });
 
-  test('products that fail within the tolerance are named in the message of success', async () => {
-    const job = await run('bad~1.0~Picky', 'ten', {
-      'calvalus.hadoop.mapreduce.map.failures.maxpercent': '50',
-    });
-    expect(job).toMatchObject({
-      state: 'successful',
-      steps: { process: { finished: 5, failed: 5 } },
-    });
-    expect(job.message).toContain('5 of 10 products were lost');
-    expect(job.message).toMatch(/3\.txt \(Picky-process failed with exit code 1: odd number\)/);
+  test.each([
+    '/staging/../pushbroom.db',
+    '/staging/%2e%2e/pushbroom.db',
+    '/staging/anonymous/%2e%2e%2f%2e%2e%2fpushbroom.db',
+    '/staging/anonymous/x/..%2f..%2f..%2fpushbroom.db',
+    '/staging/anonymous/x/%252e%252e/pushbroom.db',
+    '/staging/anonymous/x/..%5c..%5cpushbroom.db',
+    '/staging/anonymous/x/%00',
+    '/staging//etc/passwd',
+  ])('has nothing at %s', async (path) => {
+    // As it stands: fetch would resolve the dots itself.
+    const sent = request(server.publicUrl, { path });
+    sent.end();
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    expect([400, 404]).toContain(answer.statusCode);
+    expect(await text(answer)).not.toContain('SQLite');
   });
 
-  test('products that fail beyond the tolerance end the job', async () => {
-    const job = await run('bad~1.0~Picky', 'ten', {
-      'calvalus.hadoop.mapreduce.map.failures.maxpercent': '40',
-    });
-    expect(job).toMatchObject({ state: 'failed' });
-    expect(job.message).toContain('more than the tolerated 40 %');
-  });
-
-  test('a request without products, or for an archive that is not there, fails with what was looked for', async () => {
-    expect(await run('bad~1.0~Copy', 'none')).toMatchObject({
-      state: 'failed',
-      message: 'No products were found for the request.',
-    });
-    const job = await run('bad~1.0~Copy', 'missing');
-    expect(job.state).toBe('failed');
-    expect(job.message).toContain('archive/nowhere');
-  });
-
-  test('requests that name what there is not are refused before they become jobs', async () => {
-    const api = operator(server.internalUrl);
-    const refused = async (process: string, inputs: Record<string, string>) =>
-      api.submit(process, inputs).then(
-        () => 'accepted',
-        (error: Error) => error.message,
-      );
-    expect(await refused('bad~1.0~Nobody', {})).toContain('Nobody');
-    expect(await refused('bad~1.0~Copy', { inputDataSetName: 'elsewhere' })).toContain('elsewhere');
-    expect(await refused('bad~1.0~Copy', { inputDataSetName: 'ten', colour: 'red' })).toContain(
-      'colour',
+  test('serves everybody else as before', async () => {
+    const query = 'request=Execute&version=1.0.0&identifier=echo&RawDataOutput=stringInput';
+    const answer = await fetch(
+      `${server.publicUrl}/wps?service=WPS&${query}&DataInputs=stringInput=a`,
     );
-    const empty = { inputDataSetName: 'ten', minDate: '2020-02-01', maxDate: '2020-01-01' };
-    expect(await refused('bad~1.0~Copy', empty)).toContain('empty');
-  });
-
-  test('its data directory a second time is refused with the name of the holder', async () => {
-    await expect(startPushbroom(directory.path, config)).rejects.toThrow(
-      new RegExp(`data directory is in use by process ${server.pid}`),
-    );
-  });
-
-  test('any of that still serves the next good job', async () => {
-    const job = await run('bad~1.0~Copy', 'one');
-    expect(job).toMatchObject({
-      state: 'successful',
-      message: 'The request has been processed successfully.',
-    });
-    const [result] = await operator(server.internalUrl).results(job.id);
-    expect(await (await fetch(result!.href)).text()).toBe('the only one\n');
+    expect(await answer.text()).toBe('a');
+    expect(await server.stop()).toBe(0);
   });
 });
