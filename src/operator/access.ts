@@ -18,8 +18,8 @@ const TRUSTED = { user: 'operator', role: 'administrator', groups: [] } as const
 
 const RANK: Readonly<Record<Role, number>> = { user: 0, operator: 1, administrator: 2 };
 
-/** What changes what everybody gets: bundles of the centre and the configuration. Those of users are for operators. */
-const OF_ADMINISTRATORS = /^\/api\/(processors$|scheduling\b)/;
+/** What changes the configuration that everybody works under. */
+const OF_ADMINISTRATORS = /^\/api\/scheduling\b/;
 
 /**
  * Lets nobody in but operators, where that is wanted, and writes down what they do.

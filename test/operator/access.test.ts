@@ -67,7 +67,9 @@ describe('the internal listener', () => {
     ['GET', '/nothing', [401, 403, 404, 404]],
     ['POST', '/api/nodes/e/n/drain', [401, 403, 404, 404]],
     ['POST', '/api/scheduling/reload', [401, 403, 403, 200]],
-    ['POST', '/api/processors', [401, 403, 403, 415]],
+    ['POST', '/api/processors', [401, 403, 415, 415]],
+    ['PATCH', '/api/processors/x~1', [401, 403, 400, 400]],
+    ['DELETE', '/api/processors/x~1', [401, 403, 404, 404]],
   ] as const)('asks who it is, where that is wanted: %s %s', async (method, url, codes) => {
     for (const anonymous of [false, true]) {
       await using server = await start(true, anonymous);
