@@ -5,6 +5,7 @@ import type { Job, JobId, Product, Step } from '../core/model.ts';
 import { groupOf, jobGroups } from '../core/policy.ts';
 import { timestamp } from '../core/time.ts';
 import { PushbroomError } from '../errors.ts';
+import { isForOthers, ownerOf } from '../processes/bundle.ts';
 import { MEMORY_BOUNDS } from '../processes/settings.ts';
 import type { JobView, Store, TaskView } from '../store/store.ts';
 import type { RetryWish } from './jobs.ts';
@@ -136,6 +137,7 @@ function baseOf(job: Job, { version }: RetryWish, options: JobsOptions): Job {
       `The bundle ${bundle}~${before} of job ${job.id} ${fate}: deploy it again, or name another version.`,
     );
   }
+  checkOffered(job, version, options);
   const caller = {
     user: job.user,
     role: 'operator' as const,
@@ -144,6 +146,19 @@ function baseOf(job: Job, { version }: RetryWish, options: JobsOptions): Job {
   };
   const request = { ...requestOf(job, version), caller };
   return resolveRequest(request, options, { id: () => job.id, acceptedAt: now() });
+}
+
+/** A retry is for the job's user: what is not offered to him must not come to run for him by way of an operator. */
+function checkOffered(
+  { id, user, processor }: Job,
+  version: string,
+  { registry }: JobsOptions,
+): void {
+  const found = registry.bundle(processor.bundle, version);
+  if (!found || isForOthers(found) || ownerOf(found) === user) return;
+  throw conflict(
+    `The bundle ${processor.bundle}~${version} is not there for '${user}', whose job ${id} is: vet, deploy and publish it first.`,
+  );
 }
 
 /** The request of a job, with another version of its bundle. */

@@ -97,6 +97,18 @@ test('chosen tasks are retried with another version of the bundle', async () => 
   });
 });
 
+test('a version that is its owner’s alone does not come to run for others by a retry', async () => {
+  await endWithFailures('one', 'successful');
+  await centre.call('PATCH', '/api/processors/test~1.1', { visibility: 'private' });
+  const refused = await retry('one', { version: '1.1' });
+  expect([refused.status, refused.body.message]).toEqual([
+    409,
+    "The bundle test~1.1 is not there for 'alice', whose job one is: vet, deploy and publish it first.",
+  ]);
+  await centre.call('PATCH', '/api/processors/test~1.1', { visibility: 'public' });
+  expect((await retry('one', { version: '1.1' })).status).toBe(200);
+});
+
 test('what nobody wanted in a retry is not wanted in the retry of that', async () => {
   await endWithFailures('one', 'successful');
   const { body } = await retry('one', { tasks: [1] });
