@@ -6,7 +6,10 @@ import type { Identity } from './guard.ts';
 
 /** What somebody has done, or tried. Never with a secret. */
 export interface AuditEvent {
-  /** `login`, `execute`, `dismiss`, `upload`, `share`, or an operator's request: `POST /api/jobs/:id/pause`. */
+  /**
+   * `login`, `execute`, `dismiss`, `upload`, `change bundle`, `remove bundle`, `remove file`, `share`, or an operator's
+   * request: `POST /api/jobs/:id/pause`.
+   */
   readonly what: string;
   /** `done`, or the code of the error. */
   readonly outcome: string;

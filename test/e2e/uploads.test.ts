@@ -178,6 +178,20 @@ test('a bundle of a user is his own, then offered to all, then withdrawn', async
   });
   expect((await removal()).status).toBe(204);
   expect(await readdir(join(directory.path, 'data', 'bundles'))).toEqual([]);
+
+  const audit = await fetch(`${service.internalUrl}/api/audit`, { headers: OLGA });
+  const { items } = (await audit.json()) as { items: Record<string, string>[] };
+  const deeds = items.map(({ by, what, target, outcome }) => [by, what, target, outcome]);
+  expect(deeds).toEqual(
+    expect.arrayContaining([
+      ['anna', 'upload', 'software', 'done'],
+      ['bert', 'upload', 'software', 'BUNDLE_EXISTS'],
+      ['anna', 'PATCH /api/processors/:bundle', 'hers~1.0', 'HTTP 403'],
+      ['olga', 'PATCH /api/processors/:bundle', 'hers~1.0 {"state":"vetted"}', 'done'],
+      ['anna', 'remove bundle', 'hers~1.0', 'CONFLICT'],
+      ['anna', 'remove bundle', 'hers~1.0', 'done'],
+    ]),
+  );
 });
 
 test('a file is kept for its user, and what the centre’s check refuses for nobody', async () => {

@@ -134,6 +134,11 @@ describe('whoever has not logged in', () => {
     const upload = { method: 'POST', url: '/upload?dir=software&bundle=true' } as const;
     const headers = { 'content-type': 'multipart/form-data; boundary=x' };
     expect((await server.app.inject({ ...upload, headers })).statusCode).toBe(401);
+    for (const url of ['/upload/bundles', '/upload/files', '/upload/files/region_data/a.zip']) {
+      expect((await server.app.inject({ url })).statusCode).toBe(401);
+    }
+    const removal = { method: 'DELETE', url: '/upload/files/region_data/a.zip' } as const;
+    expect((await server.app.inject(removal)).statusCode).toBe(401);
     expect((await server.app.inject({ url: '/ogcapi', headers: WRONG })).statusCode).toBe(401);
   });
 
