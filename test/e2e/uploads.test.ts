@@ -164,7 +164,10 @@ test('a bundle of a user is his own, then offered to all, then withdrawn', async
 
   // All of it is remembered by the next service, too.
   await service.stop();
+  const underWay = join(directory.path, 'data', 'work', 'uploads');
+  await writeFile(join(underWay, 'left by a crash'), '');
   service = await start();
+  expect(await readdir(underWay)).toEqual([]);
   expect(await offered(BERT)).toEqual(NOWHERE);
   const own = await ask('/upload/bundles/hers~1.0', ANNA);
   expect(await own.json()).toMatchObject({
