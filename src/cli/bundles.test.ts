@@ -93,4 +93,14 @@ describe('an upload', () => {
       /^pushbroom: cannot read the file: ENOENT/,
     );
   });
+
+  test.each([200_000, 50_000_000])('of %i bytes too many is told so', async (size) => {
+    await using own = await start();
+    const file = join(home, 'large');
+    await writeFile(file, Buffer.alloc(size));
+    const { code, stderr } = await own.cli('upload', file, '--dir', 'a');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^pushbroom: the file is too large: at most 100000 bytes are taken$/m);
+    expect(await own.server.leftovers()).toEqual([]);
+  });
 });
