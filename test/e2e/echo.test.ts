@@ -95,9 +95,9 @@ describe('the echo process by WPS 1.0.0', () => {
       [string, XmlElement],
       [string, XmlElement],
     ];
-    expect(literal!.text).toBe('a < b');
+    expect(literal.text).toBe('a < b');
     expect(id).toBe('binaryInput');
-    const staged = await fetch(reference!.attributes['href']!);
+    const staged = await fetch(reference.attributes['href']!);
     expect(Buffer.from(await staged.arrayBuffer())).toEqual(Buffer.from([0, 255]));
   });
 
