@@ -29,15 +29,19 @@ export function groupResults(
     else groups.set(id, [result]);
   }
   const place = new Map(outputs.map(({ id }, index) => [id, index]));
+  // Where nothing is known of the process, its metadata come last all the same.
+  const placeOf = ({ id }: OutputFiles): number => place.get(id) ?? (id === METADATA ? 1 : 0);
   return Array.from(groups, ([id, its]): OutputFiles => {
     const output = outputs[place.get(id) ?? -1];
     return { id, results: its, ...(output && { output }) };
-  }).toSorted((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0));
+  }).toSorted((a, b) => placeOf(a) - placeOf(b));
 }
 
 /** Portals look for these two (specification B.7.1). */
 export const outputIdOf = ({ output, role }: JobResult): string =>
-  output ?? (role === 'metadata' ? 'result_metadata' : 'production_result');
+  output ?? (role === 'metadata' ? METADATA : 'production_result');
+
+const METADATA = 'result_metadata';
 
 /** Bytes of a result that an answer can hold; larger ones are for links. */
 export const LARGEST_VALUE = 8 * 1024 * 1024;

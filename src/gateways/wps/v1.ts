@@ -172,7 +172,10 @@ async function responseTo(
   const outputs = await outputValues({
     job,
     results,
-    process: await door.jobs(request).process(job.process).catch(nothing),
+    // What the processes of bundles leave is told in words of its own.
+    process: results.some(({ output }) => output !== undefined)
+      ? await door.jobs(request).process(job.process).catch(nothing)
+      : undefined,
     wishes: job.response?.outputs,
     baseUrl: door.baseUrl(request),
     contents: door.contents,
