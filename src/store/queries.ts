@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import { sql } from 'kysely';
 import type { Kysely, RawBuilder, SelectQueryBuilder } from 'kysely';
 
@@ -346,16 +348,20 @@ function position(after: string): number {
   });
 }
 
-function page<Row, Item>(
+/** Rows that are read before others have a turn: the JSON of jobs may be long. */
+const TURN = 100;
+
+async function page<Row, Item>(
   rows: readonly Row[],
   limit: number,
   view: (row: Row) => Item,
   place: (row: Row) => number,
-): Page<Item> {
-  const items = rows.slice(0, limit);
-  const last = items.at(-1);
-  return {
-    items: items.map(view),
-    ...(rows.length > limit && last !== undefined && { next: String(place(last)) }),
-  };
+): Promise<Page<Item>> {
+  const items: Item[] = [];
+  for (const row of rows.slice(0, limit)) {
+    if (items.length > 0 && items.length % TURN === 0) await setImmediate();
+    items.push(view(row));
+  }
+  const last = rows[limit - 1];
+  return { items, ...(rows.length > limit && last && { next: String(place(last)) }) };
 }
