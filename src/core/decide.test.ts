@@ -37,6 +37,27 @@ describe('a job of workflow L2Plus', () => {
   });
 });
 
+describe('a job of workflow Local', () => {
+  const job = aJob({ workflow: { ...aJob().workflow, type: 'Local' } });
+
+  test('is staged at once and once, and nothing is looked for', () => {
+    const { kinds, happens, jobMoves } = story(job);
+    expect(kinds()).toContain('stage');
+    happens({ type: 'tasksLoaded', jobId: job.id, tasks: [] });
+    expect(kinds().filter((kind) => kind === 'stage')).toHaveLength(1);
+    expect(kinds()).not.toContain('split');
+    happens({ type: 'staged', jobId: job.id, results: [] });
+    expect(jobMoves().map(({ to }) => to)).toEqual(['running', 'successful']);
+  });
+
+  test('ends when it is dismissed meanwhile, whatever becomes of its results', () => {
+    const { happens, jobMoves } = story(job);
+    happens({ type: 'jobDismissed', jobId: job.id });
+    happens({ type: 'staged', jobId: job.id, results: [] });
+    expect(jobMoves().map(({ to }) => to)).toEqual(['running', 'dismissed']);
+  });
+});
+
 describe('a job of workflow L3', () => {
   const job = aJob({ workflow: l3(2), periods: periods(3) });
 
