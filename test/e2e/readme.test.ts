@@ -10,15 +10,15 @@ import { startPushbroom, temporaryDirectory } from '../servers/pushbroom.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** The shell blocks of the first job, in their order: prepare, serve, run. */
+/** The shell blocks of the first job, in their order: prepare, serve, run, try the echo. */
 const blocks = Array.from(
   readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^```sh\n(.*?)^```$/gms),
   ([, block]) => block!,
 );
 
 test('the first job of the README works as it is written', async () => {
-  const [prepare, serve, run] = blocks;
-  expect(blocks).toHaveLength(3);
+  const [prepare, serve, run, echo] = blocks;
+  expect(blocks).toHaveLength(4);
   await using directory = await temporaryDirectory();
   const shell = async (script: string, env: Record<string, string> = {}) => {
     const path = [join(ROOT, 'bin'), dirname(process.execPath), process.env['PATH']].join(
@@ -43,6 +43,8 @@ test('the first job of the README works as it is written', async () => {
       PUSHBROOM_URL: server.internalUrl,
     });
     expect(details).toContain('a.count');
+    const echoed = await shell(echo!.replaceAll('http://127.0.0.1:8080', server.publicUrl));
+    expect(echoed.match(/hello/g)).toHaveLength(2);
   } finally {
     await server.stop();
   }
