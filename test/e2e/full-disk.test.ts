@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 
 import { lacks } from '../fixtures/requires.ts';
 import { operator, startPushbroom, temporaryDirectory, until } from '../servers/pushbroom.ts';
@@ -11,12 +11,19 @@ const DESCRIPTOR = `<bundleDescriptor><bundleName>copy</bundleName><bundleVersio
   <processorDescriptors><processorDescriptor><executableName>Copy</executableName><processorName>Copy</processorName>
   <formatting>IMPLICIT</formatting></processorDescriptor></processorDescriptors></bundleDescriptor>`;
 
-/** Takes all of a file system but so many bytes. */
-async function fill(directory: string, left: number): Promise<string> {
-  const { bavail, bsize } = await statfs(directory);
+/** Takes all that is left of a file system, while others may take some of it as well. */
+async function fill(directory: string): Promise<string> {
   const ballast = join(directory, 'ballast');
-  await writeFile(ballast, Buffer.alloc(Math.max(0, bavail * bsize - left)));
-  return ballast;
+  await using file = await open(ballast, 'w');
+  const page = Buffer.alloc(4096);
+  for (;;) {
+    try {
+      await file.write(page);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return ballast;
+      throw error;
+    }
+  }
 }
 
 test.skipIf(lacks('mounting as root'))(
@@ -45,6 +52,7 @@ test.skipIf(lacks('mounting as root'))(
         datasets: [{ name: 'a', productType: 'ANY', path: `${archive}/.*[.]dat` }],
         log: { level: 'fatal' },
       });
+      onTestFinished(server.kill);
       const api = operator(server.internalUrl);
       const submit = () => api.submit('copy~1.0~Copy', { inputDataSetName: 'a' });
       const old = await submit();
@@ -52,7 +60,7 @@ test.skipIf(lacks('mounting as root'))(
         () => api.job(old),
         ({ attempts }) => attempts === 1,
       );
-      const ballast = await fill(data, 0);
+      const ballast = await fill(data);
       await expect(submit()).rejects.toThrow('no space is left for the job store');
       const response = await fetch(`${server.publicUrl}/wps`, {
         method: 'POST',
