@@ -226,8 +226,8 @@ class Loop {
   async #takeTurns(): Promise<void> {
     let begun = performance.now();
     do {
-      // Whoever asks the service something has a turn too.
-      if (performance.now() - begun > TURN_MS) {
+      // Whoever asks the service something has a turn too; who asks at the same time shares a commit.
+      if (this.inbox.hasRequest || performance.now() - begun > TURN_MS) {
         await new Promise<void>((resolve) => setImmediate(resolve));
         begun = performance.now();
       }
