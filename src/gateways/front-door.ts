@@ -28,10 +28,10 @@ export interface FrontDoor extends Admission {
    */
   submit(
     request: FastifyRequest,
-    process: string,
+    process: Process,
     inputs: Inputs,
     response?: ResponseWish,
-  ): Promise<{ readonly process: Process; readonly status: JobStatus }>;
+  ): Promise<JobStatus>;
   /**
    * The answer to a request that asks for a quotation in place of a job; `undefined` for any other request.
    *
@@ -77,17 +77,13 @@ export function createFrontDoor(app: FastifyInstance, options: FrontDoorOptions)
   return {
     ...admission,
     baseUrl: (request) => configuredUrl ?? ownUrl(request),
-    async submit(request, id, inputs, response) {
-      const jobs = this.jobs(request);
-      const process = await jobs.process(id);
-      const texts = await inputTexts(process, inputs, references.forRequest());
-      const status = await jobs.submit({
-        process: id,
-        inputs: texts,
+    async submit(request, process, inputs, response) {
+      return this.jobs(request).submit({
+        process: process.id,
+        inputs: await inputTexts(process, inputs, references.forRequest()),
         caller: this.caller(request),
         ...(response && { response }),
       });
-      return { process, status };
     },
     async quotation(request, process, inputs) {
       if (!asksForQuotation(process, inputs)) return undefined;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import type { Job, JobResult } from '../core/model.ts';
 import { PushbroomError } from '../errors.ts';
-import type { Process, ProcessOutput } from '../jobs/jobs.ts';
+import type { Jobs, Process, ProcessOutput } from '../jobs/jobs.ts';
 
 /** What a job has left for one output of its process. */
 export interface OutputFiles {
@@ -42,6 +42,25 @@ export const outputIdOf = ({ output, role }: JobResult): string =>
   output ?? (role === 'metadata' ? METADATA : 'production_result');
 
 const METADATA = 'result_metadata';
+
+/** What users' programs have made is nothing that a browser should run here: products share this origin. */
+export const UNTRUSTED: Readonly<Record<string, string>> = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; sandbox",
+};
+
+/** The process of an old job may no longer be there; its results are. */
+export async function processIfThere(
+  jobs: Pick<Jobs, 'process'>,
+  id: string,
+): Promise<Process | undefined> {
+  try {
+    return await jobs.process(id);
+  } catch (error) {
+    if (error instanceof PushbroomError && error.code === 'NO_SUCH_PROCESS') return undefined;
+    throw error;
+  }
+}
 
 /** Bytes of a result that an answer can hold; larger ones are for links. */
 export const LARGEST_VALUE = 8 * 1024 * 1024;

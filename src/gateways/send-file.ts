@@ -1,8 +1,9 @@
 import { basename, dirname } from 'node:path';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CHECKSUMS, mediaType } from '../publication/media-type.ts';
+import { UNTRUSTED } from './outputs.ts';
 
-/** Types that a browser would run are not among them: products come from users' programs and share this origin. */
+/** Types that a browser would run are not among them. */
 function typeOf(name: string): string {
   const type = name === CHECKSUMS ? 'text/plain' : mediaType(name);
   return type.startsWith('text/') ? `${type}; charset=utf-8` : type;
@@ -28,8 +29,7 @@ export async function sendFile(
     .headers({
       ...file.headers,
       'content-type': typeOf(basename(path)),
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; sandbox",
+      ...UNTRUSTED,
       'cache-control': 'private, no-cache',
     })
     .send(file.statusCode === 416 ? '' : file.stream);

@@ -50,7 +50,7 @@ export async function execute(
   const wish = readWish(process, body);
   const { subscriber } = body;
   if (subscriber) callbacks.check(subscriber);
-  const { status } = await door.submit(request, process.id, inputs, wish);
+  const status = await door.submit(request, process, inputs, wish);
   const { id } = status.job;
   if (subscriber) {
     const caller = door.caller(request);

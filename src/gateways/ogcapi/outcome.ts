@@ -1,6 +1,6 @@
 import type { JobResult } from '../../core/model.ts';
-import { PushbroomError } from '../../errors.ts';
 import type { Jobs, JobStatus, Process } from '../../jobs/jobs.ts';
+import { processIfThere } from '../outputs.ts';
 import type { Contents } from '../outputs.ts';
 
 /** What a job has left, and where it can be had. */
@@ -26,10 +26,6 @@ export async function findOutcome(
 ): Promise<Outcome> {
   const results = await jobs.results(id);
   const status = await jobs.status(id);
-  const process = await jobs.process(status.job.process).catch(ifGone);
+  const process = await processIfThere(jobs, status.job.process);
   return { status, results, process, contents, baseUrl };
-}
-
-function ifGone(error: unknown): undefined {
-  if (!(error instanceof PushbroomError) || error.code !== 'NO_SUCH_PROCESS') throw error;
 }

@@ -5,7 +5,7 @@ import type { FastifyReply } from 'fastify';
 import type { JobResult, ResponseWish } from '../../core/model.ts';
 import { PushbroomError } from '../../errors.ts';
 import { stagingPath } from '../../jobs/jobs.ts';
-import { groupResults, LARGEST_VALUE } from '../outputs.ts';
+import { groupResults, LARGEST_VALUE, UNTRUSTED } from '../outputs.ts';
 import type { OutputFiles } from '../outputs.ts';
 import type { Outcome } from './outcome.ts';
 import type { Link, Results } from './schemas.ts';
@@ -54,7 +54,11 @@ export async function sendResults(
   }
   const parts = deliveries.flatMap((delivery) => partsOf(outcome, delivery));
   const [only] = parts;
-  if (parts.length === 1 && only) return reply.type(only.type).send(await only.open());
+  if (parts.length === 1 && only)
+    return reply
+      .headers(UNTRUSTED)
+      .type(only.type)
+      .send(await only.open());
   return sendMultipart(reply, parts);
 }
 
@@ -133,6 +137,7 @@ function sendMultipart(reply: FastifyReply, parts: readonly Part[]): FastifyRepl
   const boundary = randomUUID();
   const [root] = parts;
   return reply
+    .headers(UNTRUSTED)
     .type(`multipart/related; boundary=${boundary}; type="${root!.type.replace(/;.*$/, '')}"`)
     .send(Readable.from(multipart(boundary, parts)));
 }

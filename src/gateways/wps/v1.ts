@@ -5,7 +5,7 @@ import type { ErrorCode } from '../../errors.ts';
 import { describeError, pathOf } from '../../http.ts';
 import type { Jobs, JobStatus, Process } from '../../jobs/jobs.ts';
 import type { FrontDoor } from '../front-door.ts';
-import { outputIdOf } from '../outputs.ts';
+import { outputIdOf, processIfThere, UNTRUSTED } from '../outputs.ts';
 import type { Quotation } from '../quotation.ts';
 import type { ServiceInfo } from '../service-info.ts';
 import { decodeXml } from './charset.ts';
@@ -114,7 +114,7 @@ async function execute(
   if (quotation)
     return sendQuotation(quotation, asked.response, reply, serviceUrlOf(door, request));
   const response = checkOutputs(asked.response, process);
-  const { status } = await door.submit(request, process.id, inputs, response);
+  const status = await door.submit(request, process, inputs, response);
   const { id } = status.job;
   const query = `?Service=WPS&Request=GetStatus&JobId=${encodeURIComponent(id)}`;
   const location = isAsync || store ? { statusLocation: serviceUrlOf(door, request) + query } : {};
@@ -174,7 +174,7 @@ async function responseTo(
     results,
     // What the processes of bundles leave is told in words of its own.
     process: results.some(({ output }) => output !== undefined)
-      ? await door.jobs(request).process(job.process).catch(nothing)
+      ? await processIfThere(door.jobs(request), job.process)
       : undefined,
     wishes: job.response?.outputs,
     baseUrl: door.baseUrl(request),
@@ -182,9 +182,6 @@ async function responseTo(
   });
   return { ...response, outputs };
 }
-
-/** A job outlives its process. */
-const nothing = (): undefined => undefined;
 
 /** OGC 05-007r7, 10.3.1: the output alone. */
 async function sendRaw(
@@ -205,15 +202,9 @@ async function sendRaw(
   }
   const stream = await door.contents.stream(job, result);
   return reply
-    .headers({ 'content-type': result.type, 'content-length': result.size, ...SAFE })
+    .headers({ ...UNTRUSTED, 'content-type': result.type, 'content-length': result.size })
     .send(stream);
 }
-
-/** What users' programs have made is nothing that a browser should run here. */
-const SAFE = {
-  'x-content-type-options': 'nosniff',
-  'content-security-policy': "default-src 'none'; sandbox",
-};
 
 const processOf = (jobs: Jobs, id: string): Promise<Process> =>
   asUrbanTep(jobs.process(id), { process: id });

@@ -4,6 +4,7 @@ import type { ResponseWish } from '../../core/model.ts';
 import { PushbroomError } from '../../errors.ts';
 import { describeError, pathOf } from '../../http.ts';
 import type { Jobs, JobStatus, Process } from '../../jobs/jobs.ts';
+import { processIfThere, UNTRUSTED } from '../outputs.ts';
 import type { OutputFiles } from '../outputs.ts';
 import type { Quotation } from '../quotation.ts';
 import { contentOf } from './content.ts';
@@ -90,7 +91,7 @@ async function execute(
   const quotation = await door.quotation(request, process, inputs).catch(refuse);
   if (quotation) return sendQuotation(quotation, response, reply);
   checkWish(response, process);
-  const { status } = await door.submit(request, id, inputs, response).catch(refuse);
+  const status = await door.submit(request, process, inputs, response).catch(refuse);
   const isSync = mode === 'sync' || (mode === 'auto' && status.job.workflow.type === 'Local');
   if (!isSync) return send(reply, writeStatusInfo(status));
   const ended = isJobEnded(status.state) ? status : await door.ended(status.job.id, reply);
@@ -119,7 +120,7 @@ async function sendResult(
 ): Promise<FastifyReply> {
   const jobs = door.jobs(request);
   const results = await jobs.results(job.id);
-  const process = await jobs.process(job.process).catch(unlessGone);
+  const process = await processIfThere(jobs, job.process);
   const groups = wantedOutputs(job, results, process);
   const [group] = groups;
   if (job.response?.form === 'raw' && group && groups.length === 1 && group.results.length === 1) {
@@ -128,12 +129,6 @@ async function sendResult(
   const { contents } = door;
   const values = await valuesOf(groups, { job, contents, baseUrl: door.baseUrl(request) });
   return send(reply, writeResult(job.id, values));
-}
-
-/** The process of an old job may no longer be there; its results are. */
-function unlessGone(error: unknown): undefined {
-  if (error instanceof PushbroomError && error.code === 'NO_SUCH_PROCESS') return undefined;
-  throw error;
 }
 
 /** Complex data as they are, of any size; literals and boxes as XML, unless they are wanted as text. */
@@ -152,5 +147,6 @@ async function sendRaw(
     }
   }
   const { type } = result;
-  return reply.type(type).send(await door.contents.stream(job, result));
+  const stream = await door.contents.stream(job, result);
+  return reply.headers({ ...UNTRUSTED, 'content-type': type }).send(stream);
 }
