@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import type { Static, TProperties } from 'typebox';
 import { DEFAULT_POLICY } from './core/policy.ts';
 import type { GroupPolicy, Policy } from './core/policy.ts';
+import { BUILTINS } from './processes/builtin.ts';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -23,9 +24,6 @@ const count = (fallback: number, minimum = 1) => Type.Integer({ minimum, default
 const seconds = (fallback: number) => Type.Number({ minimum: 0, default: fallback });
 const cpus = (fallback: number) => Type.Number({ exclusiveMinimum: 0, default: fallback });
 const port = (fallback: number) => Type.Integer({ minimum: 0, maximum: 65_535, default: fallback });
-
-/** Processes that the service runs itself. */
-const BUILTIN_IDS = ['echo', 'org.n52.javaps.test.EchoProcess'];
 
 const CONTACT = group({
   individualName: optionalText,
@@ -306,7 +304,7 @@ export const CONFIG_SCHEMA = Type.Object(
         site: optionalText,
         contact: Type.Optional(CONTACT),
       }),
-      builtins: Type.Array(Type.Enum(BUILTIN_IDS), { default: ['echo'] }),
+      builtins: Type.Array(Type.Enum(BUILTINS.map(({ id }) => id)), { default: ['echo'] }),
     }),
     datasets: Type.Array(DATASET, { default: [] }),
     archive: section({ root: optionalText, allowed: Type.Optional(Type.Array(text)) }),

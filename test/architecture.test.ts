@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'lock.ts': ['errors.ts'],
   'http.ts': ['errors.ts'],
   'version.ts': [],
-  'config-schema.ts': ['core'],
+  'config-schema.ts': ['core', 'processes/builtin.ts'],
   'config-problems.ts': [
     'config-schema.ts',
     'core',

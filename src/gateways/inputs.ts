@@ -1,6 +1,7 @@
 import { toDataUrl } from '../data-url.ts';
 import { PushbroomError, messageOf } from '../errors.ts';
 import type { Format, Process, ProcessInput } from '../jobs/jobs.ts';
+import { essenceOf } from '../publication/media-type.ts';
 import { geoJsonToWkt } from './geojson.ts';
 import type { FetchReference, Reference } from './references.ts';
 
@@ -135,12 +136,9 @@ function complexOf(
 }
 
 /** Media types without their parameters; XML and GeoJSON have two names each. */
-const isSame = (a: string, b: string): boolean => essence(a) === essence(b);
-const essence = (type: string): string =>
-  type
-    .replace(/;.*$/s, '')
-    .trim()
-    .toLowerCase()
+const isSame = (a: string, b: string): boolean => commonName(a) === commonName(b);
+const commonName = (type: string): string =>
+  essenceOf(type)
     .replace('application/xml', 'text/xml')
     .replace('application/geo+json', 'application/json');
 

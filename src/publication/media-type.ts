@@ -27,3 +27,6 @@ export const mediaType = (file: string): string =>
   file.endsWith(METADATA_SUFFIX)
     ? 'application/atom+xml'
     : (TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream');
+
+/** A media type without its parameters, in lower case. */
+export const essenceOf = (type: string): string => type.replace(/;.*$/s, '').trim().toLowerCase();

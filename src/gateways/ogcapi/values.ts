@@ -1,6 +1,7 @@
 import type { JobResult } from '../../core/model.ts';
 import { PushbroomError } from '../../errors.ts';
 import type { ProcessInput, ProcessOutput } from '../../jobs/jobs.ts';
+import { essenceOf } from '../../publication/media-type.ts';
 
 /** A text as the JSON value of its type. */
 export function valueOf(type: ProcessInput['type'], text: string): unknown {
@@ -26,8 +27,6 @@ function boxOf(text: string) {
   };
 }
 
-const essence = (mediaType: string): string => mediaType.replace(/;.*$/s, '').trim().toLowerCase();
-
 /** Levels of JSON: what is nested deeper cannot be written again. */
 const DEEPEST = 500;
 
@@ -37,10 +36,10 @@ export const isTooDeep = (value: unknown, levels = DEEPEST): boolean =>
   (levels === 0 || Object.values(value).some((each) => isTooDeep(each, levels - 1)));
 
 export const isJson = (mediaType: string): boolean =>
-  /^application\/(?:[\w.-]+\+)?json$/.test(essence(mediaType));
+  /^application\/(?:[\w.-]+\+)?json$/.test(essenceOf(mediaType));
 
 const isText = (mediaType: string): boolean =>
-  /^(?:text\/.*|application\/(?:[\w.-]+\+)?xml)$/.test(essence(mediaType));
+  /^(?:text\/.*|application\/(?:[\w.-]+\+)?xml)$/.test(essenceOf(mediaType));
 
 /**
  * A result as it stands in a JSON document: a plain value, a bounding box, or complex data with what they are

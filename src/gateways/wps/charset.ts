@@ -1,4 +1,5 @@
 import { PushbroomError } from '../../errors.ts';
+import { essenceOf } from '../../publication/media-type.ts';
 
 const XML_TYPE = /^(?:application|text)\/(?:[\w.+-]+\+)?xml$/;
 
@@ -9,7 +10,7 @@ const XML_TYPE = /^(?:application|text)\/(?:[\w.+-]+\+)?xml$/;
  * @throws UNSUPPORTED_MEDIA_TYPE, MALFORMED_REQUEST
  */
 export function decodeXml(body: Buffer, contentType = ''): string {
-  const mediaType = contentType.replace(/;.*$/s, '').trim().toLowerCase();
+  const mediaType = essenceOf(contentType);
   if (mediaType !== '' && !XML_TYPE.test(mediaType)) {
     throw new PushbroomError(
       'UNSUPPORTED_MEDIA_TYPE',

@@ -23,14 +23,7 @@ export function writeCapabilities(
         version: '1.0.0',
         ...rootAttributes('wpsGetCapabilities'),
       },
-      element(
-        'ows:ServiceIdentification',
-        {},
-        element('ows:Title', {}, service.title),
-        element('ows:Abstract', {}, service.abstract),
-        element('ows:ServiceType', {}, 'WPS'),
-        element('ows:ServiceTypeVersion', {}, '1.0.0'),
-      ),
+      identification(service, '1.0.0'),
       provider(service.provider),
       element(
         'ows:OperationsMetadata',
@@ -61,8 +54,18 @@ const offering = ({ id, title, description, version }: Process): Xml =>
     element('ows:Abstract', {}, description),
   );
 
-const operation = (name: string, verb: Xml): Xml =>
-  element('ows:Operation', { name }, element('ows:DCP', {}, element('ows:HTTP', {}, verb)));
+export const identification = (service: ServiceInfo, ...versions: readonly string[]): Xml =>
+  element(
+    'ows:ServiceIdentification',
+    {},
+    element('ows:Title', {}, service.title),
+    element('ows:Abstract', {}, service.abstract),
+    element('ows:ServiceType', {}, 'WPS'),
+    versions.map((version) => element('ows:ServiceTypeVersion', {}, version)),
+  );
+
+export const operation = (name: string, ...verbs: readonly Xml[]): Xml =>
+  element('ows:Operation', { name }, element('ows:DCP', {}, element('ows:HTTP', {}, verbs)));
 
 /** An element for a text that the configuration may leave out. */
 export const optional = (name: string, text: string | undefined): Xml | undefined =>

@@ -3,7 +3,7 @@ import { element, xmlDocument } from '../../xml.ts';
 import type { Xml } from '../../xml.ts';
 import { BOX_CRS } from '../inputs.ts';
 import type { ServiceInfo } from '../service-info.ts';
-import { allowedValues, optional, provider } from './describe.ts';
+import { allowedValues, identification, operation, optional, provider } from './describe.ts';
 import { createPieces } from './pieces.ts';
 import { LITERAL_FORMATS } from './v2-values.ts';
 import { ROOT } from './v2-write.ts';
@@ -23,15 +23,7 @@ export function writeCapabilities2(
     element(
       'wps:Capabilities',
       { service: 'WPS', version: '2.0.0', ...ROOT },
-      element(
-        'ows:ServiceIdentification',
-        {},
-        element('ows:Title', {}, service.title),
-        element('ows:Abstract', {}, service.abstract),
-        element('ows:ServiceType', {}, 'WPS'),
-        element('ows:ServiceTypeVersion', {}, '2.0.0'),
-        element('ows:ServiceTypeVersion', {}, '1.0.0'),
-      ),
+      identification(service, '2.0.0', '1.0.0'),
       provider(service.provider),
       element(
         'ows:OperationsMetadata',
@@ -43,9 +35,6 @@ export function writeCapabilities2(
     ),
   );
 }
-
-const operation = (name: string, ...verbs: readonly Xml[]): Xml =>
-  element('ows:Operation', { name }, element('ows:DCP', {}, element('ows:HTTP', {}, verbs)));
 
 /** Every process runs either way, and whatever it makes can be had as a value, if it is not too large, or by URL. */
 const properties = ({ version }: Process): Record<string, string | undefined> => ({
